@@ -1,0 +1,36 @@
+"""What every badge reader gives, whatever its wire: one `BadgeRead` a badge shown.
+
+The one rule: the number never reaches a log. `repr` and `str` mask it.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from devices import Bus, Device
+
+
+def masked(text: str) -> str:
+    """``…45``: enough to tell two reads apart on the bench, too little to copy a badge."""
+    return "…" + text[-2:] if len(text) > 4 else "…"
+
+
+@dataclass(frozen=True, slots=True)
+class BadgeRead:
+    """One badge shown once, in the presentation that the reader's settings ask for."""
+
+    text: str
+    raw: str = ""
+    """The bytes on the wire as hex, where the reader sends bytes (RFID)."""
+    at: float = field(default_factory=time.monotonic, compare=False)
+    """`time.monotonic` when the last byte came."""
+
+    def __repr__(self) -> str:
+        return f"BadgeRead({masked(self.text)})"
+
+    __str__ = __repr__
+
+
+class BadgeReader(Device):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.badges: Bus[BadgeRead] = Bus(name)

@@ -1,0 +1,48 @@
+"""Happenings that must each be seen: a badge, a scan, a button.
+
+The one rule: a listener that stops reading loses its own oldest happenings, loudly, and delays
+nobody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Bus(Generic[T]):
+    """Hands each published item to every listener. Used from the event loop's thread only."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._queues: set[asyncio.Queue[T]] = set()
+
+    def publish(self, item: T) -> None:
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+                log.error("%s: a listener is %d behind and lost one", self._name, queue.maxsize)
+            queue.put_nowait(item)
+
+    @asynccontextmanager
+    async def listen(self, size: int = 64) -> AsyncIterator[AsyncIterator[T]]:
+        """``async with bus.listen() as items: async for item in items``.
+
+        Listening starts when the block is entered: nothing published after that is missed.
+        """
+        queue: asyncio.Queue[T] = asyncio.Queue(size)
+        self._queues.add(queue)
+        try:
+            yield _drain(queue)
+        finally:
+            self._queues.discard(queue)
+
+
+async def _drain(queue: asyncio.Queue[T]) -> AsyncIterator[T]:
+    while True:
+        yield await queue.get()

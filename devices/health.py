@@ -1,0 +1,37 @@
+"""How a device is, in the six words every page, log and MQTT message uses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    UP = "up"
+    DEGRADED = "degraded"
+    """Works, with something a person should know (paper low)."""
+    ABSENT = "absent"
+    FAILING = "failing"
+    REFUSED = "refused"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A state, the catalogue key that explains it ("" when nothing needs saying), and since when.
+
+    Two healths are equal when they say the same thing: `since` does not count.
+    """
+
+    state: State = State.STARTING
+    key: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    since: datetime = field(default_factory=_now, compare=False)
+
+    @property
+    def usable(self) -> bool:
+        return self.state in (State.UP, State.DEGRADED)

@@ -1,0 +1,1 @@
+"""What stations and bridges say to each other: topics, messages, and the link that carries them."""

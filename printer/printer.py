@@ -1,0 +1,44 @@
+"""What every label printer does, whatever its language.
+
+The one rule: silence is not "OK". Paper is UNKNOWN until the printer says otherwise, and a print
+that may not have come out says so.
+"""
+
+from abc import abstractmethod
+from enum import StrEnum
+
+from devices import Device, Value
+from printer.label import Label
+
+
+class Paper(StrEnum):
+    UNKNOWN = "unknown"
+    OK = "ok"
+    LOW = "low"
+    OUT = "out"
+
+
+class NotPrinted(Exception):
+    """The label did not come out. `key` is a catalogue key; `sure` is False when it may have."""
+
+    def __init__(self, key: str, *, sure: bool) -> None:
+        super().__init__(f"{key} ({'sure' if sure else 'may have come out'})")
+        self.key = key
+        self.sure = sure
+
+
+class Printer(Device):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.paper: Value[Paper] = Value(Paper.UNKNOWN)
+
+    def idle(self) -> None:
+        self.paper.set(Paper.UNKNOWN)
+
+    @abstractmethod
+    async def print(self, label: Label) -> None:
+        """Print one label and return when it is out. One at a time; raises `NotPrinted`."""
+
+    @abstractmethod
+    def preview(self, label: Label) -> bytes:
+        """The very picture that `print` sends, as PNG."""

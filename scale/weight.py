@@ -1,0 +1,66 @@
+"""What every scale gives, whatever its wire: the newest `Weight`, or None when nothing is known.
+
+The one rule: unknown beats stale beats wrong. A condition (moving, over, under) carries no value,
+silence makes the reading None, and nothing is ever turned into 0.
+"""
+
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from devices import Device, Value
+
+_GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "lb": Decimal("453.59237")}
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One answer of a scale. `value` keeps the scale's own decimals; None: it gave no weight.
+
+    None in a flag means that the protocol does not say.
+    """
+
+    value: Decimal | None
+    unit: str
+    stable: bool | None = None
+    net: bool | None = None
+    tare: Decimal | None = None
+    zero: bool | None = None
+    over: bool | None = None
+    under: bool | None = None
+    raw: bytes = field(default=b"", compare=False, repr=False)
+    at: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    """`time.monotonic` when the answer's last byte came."""
+
+    @property
+    def grams(self) -> int | None:
+        """The value in whole grams; None when there is none, or when it is not a whole number."""
+        if self.value is None or self.unit not in _GRAMS:
+            return None
+        grams = self.value * _GRAMS[self.unit]
+        return int(grams) if grams == grams.to_integral_value() else None
+
+
+class Scale(Device):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.reading: Value[Weight | None] = Value(None)
+
+    def idle(self) -> None:
+        self.reading.set(None)
+
+
+@runtime_checkable
+class Tares(Protocol):
+    """A scale that can take the load on it as the tare. Only ever at a person's request."""
+
+    async def tare(self) -> None: ...
+    async def clear_tare(self) -> None: ...
+
+
+@runtime_checkable
+class Zeroes(Protocol):
+    """A scale that can be told to take the empty pan as zero. Only at a person's request."""
+
+    async def zero(self) -> None: ...
