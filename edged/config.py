@@ -1,0 +1,293 @@
+"""A station's one TOML file, read into models that say what each key means.
+
+The one rule: loading opens nothing and guesses nothing. It either returns a `Config` in which
+every name refers to something that exists, or raises `ConfigError` with all the mistakes.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from devices.registry import drivers, load_driver
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from devices import Device, DeviceError
+from edged.problems import ConfigError, Problem, explain, nearest
+from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
+from mqtt.topics import DEFAULT_ROOT, NAME, RESERVED_STATIONS
+
+FAMILIES = ("badge_reader", "scale", "printer", "camera")
+
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+T = TypeVar("T", bound=Table)
+
+
+class StationTable(Table):
+    """Who this station is and where it keeps what it knows."""
+
+    site: Name
+    name: Name
+    coop: str = Field(default="", description="the shop's name, as the screens show it")
+    language: Literal["fr", "en", "es"] = "fr"
+    timezone: str = "Europe/Paris"
+    data: Path = Path("/var/lib/edged")
+    badge_key_file: Path | None = Field(
+        default=None,
+        description="the key that hashes badge numbers, the same on the bridge; "
+        "default: badge.key in `data`, made when missing",
+    )
+    clock: Literal["auto", "trusted"] = Field(
+        default="auto",
+        description="trusted: this machine has a clock of its own that is right without NTP",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"unknown time zone.{nearest(value, available_timezones())}")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if value in RESERVED_STATIONS:
+            raise ValueError("this name is used by the topics of the whole shop: choose another")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class MqttTable(Table):
+    """Where the central broker is; without this table the station works and keeps its facts."""
+
+    url: str | list[str] | None = Field(
+        default=None, description="mqtt://host:port or mqtts://host:port; several are tried in turn"
+    )
+    broker: Literal["embedded"] | None = Field(
+        default=None, description="embedded: one machine for everything, a private broker beside us"
+    )
+    root: str = DEFAULT_ROOT
+    version: Literal["5", "3.1.1"] = "5"
+    user: str | None = None
+    password_file: Path | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    values: list[Name] = Field(default=[], description="devices whose readings are published")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "MqttTable":
+        if (self.url is None) == (self.broker is None):
+            raise ValueError('give either url = "mqtts://…" or broker = "embedded"')
+        return self
+
+
+class BridgeTable(Table):
+    """One-box mode: the bridge that runs beside the daemon."""
+
+    config: Path
+
+
+class KioskTable(Table):
+    """The pages, on 127.0.0.1 only."""
+
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class ScreensTable(Table):
+    entrance: EntranceSettings | None = None
+    scale: ScaleSettings | None = None
+    photo: PhotoSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTable:
+    """A device as configured: its driver is loaded, nothing is opened.
+
+    `driver` is None when it could not be loaded; `refused` then says why.
+    """
+
+    family: str
+    name: str
+    driver_name: str
+    driver: type[Device] | None
+    settings: BaseModel | None
+    refused: DeviceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    file: Path
+    station: StationTable
+    mqtt: MqttTable | None
+    bridge: BridgeTable | None
+    kiosk: KioskTable
+    screens: ScreensTable
+    devices: tuple[DeviceTable, ...]
+
+
+_TABLES: dict[str, type[Table]] = {
+    "station": StationTable,
+    "mqtt": MqttTable,
+    "bridge": BridgeTable,
+    "kiosk": KioskTable,
+    "screens": ScreensTable,
+}
+
+
+def load(file: Path) -> Config:
+    """Read a station's file. Raises `ConfigError`."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            [Problem(file, "", "", "no such file. `edged find` proposes what to write in it.")]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(file, "", "", f"cannot be read: {error}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem(file, "", "", f"is not valid TOML: {error}")]) from None
+    return _Reader(file, content).config()
+
+
+class _Reader:
+    """Collects problems while it reads; `config` raises them together."""
+
+    def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
+        self._file = file
+        self._content = content
+        self._problems: list[Problem] = []
+
+    def config(self) -> Config:
+        for table in self._content.keys() - _TABLES.keys() - set(FAMILIES):
+            known = [*_TABLES, *FAMILIES]
+            self._wrong(table, "", f"unknown table.{nearest(table, known)}")
+        station = self._table("station", StationTable, required=True)
+        mqtt = self._table("mqtt", MqttTable)
+        bridge = self._table("bridge", BridgeTable)
+        kiosk = self._table("kiosk", KioskTable) or KioskTable()
+        screens = self._table("screens", ScreensTable) or ScreensTable()
+        devices = tuple(self._devices())
+        self._references(mqtt, bridge, screens, devices)
+        if self._problems or station is None:
+            raise ConfigError(self._problems)
+        return Config(self._file, station, mqtt, bridge, kiosk, screens, devices)
+
+    def _wrong(self, table: str, key: str, message: str) -> None:
+        self._problems.append(Problem(self._file, table, key, message))
+
+    def _table(self, name: str, model: type[T], *, required: bool = False) -> T | None:
+        given = self._content.get(name)
+        if given is None:
+            if required:
+                self._wrong(name, "", "this table is missing.")
+            return None
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            self._explain(name, model, error)
+            return None
+
+    def _explain(self, table: str, model: type[BaseModel], error: ValidationError) -> None:
+        for detail in error.errors():
+            *tables, key = [str(part) for part in detail["loc"]] or [""]
+            inner: type[BaseModel] = model
+            for part in tables:
+                inner = _model_of(inner, part) or inner
+            self._wrong(".".join([table, *tables]), key, explain(detail, inner.model_fields))
+
+    def _devices(self) -> Iterator[DeviceTable]:
+        seen: dict[str, str] = {}
+        for family in FAMILIES:
+            tables = self._content.get(family, {})
+            if not isinstance(tables, Mapping):
+                self._wrong(family, "", f"must hold tables, such as [{family}.door].")
+                continue
+            for name, given in tables.items():
+                table = f"{family}.{name}"
+                if not isinstance(given, Mapping):
+                    self._wrong(family, name, f"must be a table: [{table}].")
+                elif not NAME.fullmatch(name):
+                    self._wrong(table, "", "a device's name has a–z, 0–9 and - only, 32 at most.")
+                elif name in seen:
+                    self._wrong(table, "", f"this name is already used by [{seen[name]}.{name}].")
+                else:
+                    seen[name] = family
+                    device = self._device(family, name, dict(given))
+                    if device is not None:
+                        yield device
+
+    def _device(self, family: str, name: str, given: dict[str, Any]) -> DeviceTable | None:
+        table = f"{family}.{name}"
+        known = drivers(family)
+        driver_name = given.pop("driver", None)
+        if not isinstance(driver_name, str):
+            self._wrong(table, "driver", f"is missing.{nearest('', known)}")
+            return None
+        if driver_name not in known:
+            self._wrong(table, "driver", f"no such driver.{nearest(driver_name, known)}")
+            return None
+        try:
+            driver = load_driver(family, driver_name)
+        except DeviceError as refused:
+            # A missing library is this device's trouble, told on the status page; the others work.
+            return DeviceTable(family, name, driver_name, None, None, refused)
+        model: type[BaseModel] = driver.Settings
+        try:
+            settings = model.model_validate(given)
+        except ValidationError as error:
+            self._explain(table, model, error)
+            return None
+        return DeviceTable(family, name, driver_name, driver, settings)
+
+    def _references(
+        self,
+        mqtt: MqttTable | None,
+        bridge: BridgeTable | None,
+        screens: ScreensTable,
+        devices: tuple[DeviceTable, ...],
+    ) -> None:
+        named = {family: [d.name for d in devices if d.family == family] for family in FAMILIES}
+        wanted = []
+        if screens.entrance:
+            wanted.append(("entrance", "reader", screens.entrance.reader, "badge_reader"))
+        if screens.scale:
+            wanted.append(("scale", "scale", screens.scale.scale, "scale"))
+            wanted.append(("scale", "printer", screens.scale.printer, "printer"))
+        if screens.photo:
+            wanted.append(("photo", "reader", screens.photo.reader, "badge_reader"))
+            wanted.append(("photo", "camera", screens.photo.camera, "camera"))
+        for screen, key, name, family in wanted:
+            if name not in self._content.get(family, {}):
+                hint = nearest(name, named[family]) or f" Add a table [{family}.{name}]."
+                self._wrong(f"screens.{screen}", key, f"no {family} is named '{name}'.{hint}")
+        everything = [d.name for d in devices]
+        for name in mqtt.values if mqtt else []:
+            if name not in everything:
+                self._wrong("mqtt", "values", f"no device '{name}'.{nearest(name, everything)}")
+        if bridge and (mqtt is None or mqtt.broker is None):
+            self._wrong("bridge", "", 'is for one-box mode: [mqtt] needs broker = "embedded".')
+
+
+def _model_of(model: type[BaseModel], field: str) -> type[BaseModel] | None:
+    """The model behind an optional sub-table."""
+    info = model.model_fields.get(field)
+    if info is None:
+        return None
+    choices = getattr(info.annotation, "__args__", (info.annotation,))
+    for choice in choices:
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None
