@@ -1,0 +1,94 @@
+"""Where a broker is and how to be let in.
+
+The one rule: a password never appears in a repr, a log line or an error; `str(address)` is what
+may be shown.
+"""
+
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import unquote, urlsplit
+
+Version = Literal["5", "3.1.1"]
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files for TLS: the CA to trust (None: the system's), and this client's own certificate."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.2 or later, broker's name checked. Raises OSError where a file is wrong."""
+        context = ssl.create_default_context(cafile=self.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.cert is not None:
+            context.load_cert_chain(self.cert, self.key)
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One broker. `version` 3.1.1 is for brokers that know no better: they cannot say no."""
+
+    host: str
+    port: int
+    tls: Tls | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    version: Version = "5"
+
+    @classmethod
+    def parse(
+        cls,
+        url: str,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+        version: Version = "5",
+    ) -> Self:
+        """Read ``mqtt://[user[:password]@]host[:port]``, or ``mqtts://…`` for TLS.
+
+        `user` and `password` go before those of the URL. Raises ValueError with a sentence that
+        holds no secret.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in PORTS:
+            raise ValueError("A broker's address begins with mqtt:// or mqtts://")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ValueError("A broker's port is a number from 1 to 65535") from None
+        if port == 0:
+            raise ValueError("A broker's port is a number from 1 to 65535")
+        if not parts.hostname or not HOST.fullmatch(parts.hostname):
+            raise ValueError("A broker's address needs the name of a machine, as in mqtt://broker")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("A broker's address ends after the machine and the port")
+        secure = parts.scheme == "mqtts"
+        if not secure and (ca or cert or key):
+            raise ValueError("Certificates are for mqtts:// addresses")
+        if (cert is None) != (key is None):
+            raise ValueError("A client certificate needs its key, and the key its certificate")
+        in_url = [unquote(part) if part else None for part in (parts.username, parts.password)]
+        return cls(
+            host=parts.hostname,
+            port=port or PORTS[parts.scheme],
+            tls=Tls(ca, cert, key) if secure else None,
+            user=user if user is not None else in_url[0],
+            password=password if password is not None else in_url[1],
+            version=version,
+        )
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
