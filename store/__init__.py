@@ -1,0 +1,4 @@
+"""What a station keeps on its own disk: facts that wait, members, products, a journal.
+
+Knows no network and no device. `Store.open` gives all of it.
+"""

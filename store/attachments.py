@@ -1,0 +1,68 @@
+"""The binary parts of facts: a kept portrait is a file (0600) beside the database.
+
+The one rule: the file and its name are on the disk before the fact's row is, and the row says
+"done" on the disk before the file goes. A file without a row is what a crash left: it is removed
+at the next start, and nobody was promised anything about it.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Container, Iterable
+from pathlib import Path
+
+from store.errors import StoreFull
+
+
+class Attachments:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, kept: Container[str]) -> None:
+        """Make the folder; remove every file whose fact's id is not in `kept`."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        for file in self._folder.iterdir():
+            if file.suffix != ".jpg" or file.stem not in kept:
+                file.unlink()
+
+    def path(self, fact_id: str) -> Path:
+        return self._folder / f"{fact_id}.jpg"
+
+    def find(self, fact_id: str) -> Path | None:
+        """The file, if it is still there."""
+        path = self.path(fact_id)
+        return path if path.exists() else None
+
+    def write(self, fact_id: str, content: bytes) -> None:
+        """Put `content` on the disk, fsync of file and folder included. Raises `StoreFull`."""
+        path = self.path(fact_id)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self._folder)
+        except OSError as error:
+            self.remove([fact_id])
+            raise StoreFull(_key(error)) from error
+
+    def remove(self, fact_ids: Iterable[str]) -> None:
+        for fact_id in fact_ids:
+            with contextlib.suppress(OSError):
+                self.path(fact_id).unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _key(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "store.full"
+    return "store.read_only" if error.errno == errno.EROFS else "store.unwritable"

@@ -1,0 +1,178 @@
+"""What the bridge's word does to the rows of the outbox.
+
+The one rule: cumulative and never backwards. `stored` ends the resending, `done` lets go, `parked`
+keeps the fact for a person; only `rewind` (the bridge lost its disk) makes facts wait again.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mqtt.messages import Ack
+from store.schema import get_meta, set_meta
+from store.writer import Connection
+
+WAITING, STORED, DONE, PARKED = range(4)
+KEEP_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How far the bridge's word goes: it has everything up to `stored`, Odoo up to `done`."""
+
+    stored: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many facts are in which state; `attached`: with a photo that Odoo does not have yet."""
+
+    waiting: int = 0
+    stored: int = 0
+    parked: int = 0
+    attached: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.waiting + other.waiting,
+            self.stored + other.stored,
+            self.parked + other.parked,
+            self.attached + other.attached,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an acknowledgement changed."""
+
+    settled: Settled
+    last: int
+    change: Counts
+    released: tuple[str, ...] = ()
+    """Ids of the facts whose photos may go now."""
+    behind: bool = False
+    """The bridge has more of this store's facts than the store: its disk forgot some."""
+
+
+def last_seq(connection: Connection) -> int:
+    """The highest number ever given."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def settled(connection: Connection) -> Settled:
+    return Settled(int(get_meta(connection, "stored", "0")), int(get_meta(connection, "done", "0")))
+
+
+def count(connection: Connection) -> Counts:
+    """Looks at every row: for the start and for `rewind`."""
+    states: Mapping[int, int] = dict(
+        connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall()
+    )
+    (attached,) = connection.execute(
+        "SELECT count(*) FROM outbox WHERE attachment = 1 AND state != ?", (DONE,)
+    ).fetchone()
+    return Counts(
+        states.get(WAITING, 0), states.get(STORED, 0), states.get(PARKED, 0), int(attached)
+    )
+
+
+def settle(connection: Connection, ack: Ack) -> Outcome:
+    """Apply an acknowledgement of this store's epoch."""
+    last = last_seq(connection)
+    behind = max(ack.stored, ack.done) > last
+    if behind:
+        # The numbers that this disk forgot must not be given to other facts.
+        last = max(ack.stored, ack.done)
+        _skip_to(connection, last)
+    was = settled(connection)
+    done = max(was.done, ack.done)
+    now = Settled(max(was.stored, ack.stored, done), done)
+    change, released = _park(connection, ack, now.done)
+    for state in (WAITING, STORED):
+        moved = _move(connection, state, DONE, was.done, now.done)
+        change += Counts(waiting=-moved) if state == WAITING else Counts(stored=-moved)
+    moved = _move(connection, WAITING, STORED, was.stored, now.stored)
+    change += Counts(waiting=-moved, stored=moved)
+    released += [
+        fact_id
+        for (fact_id,) in connection.execute(
+            "SELECT id FROM outbox WHERE attachment = 1 AND state = ? AND seq > ? AND seq <= ?",
+            (DONE, was.done, now.done),
+        )
+    ]
+    _remember(connection, now)
+    return Outcome(
+        now, last, change + Counts(attached=-len(set(released))), tuple(set(released)), behind
+    )
+
+
+def rewind(connection: Connection, first: int) -> int:
+    """Let everything from `first` wait again. Returns the lowest number there is from there on."""
+    connection.execute(
+        "UPDATE outbox SET state = ?, settled = NULL, why = '' WHERE seq >= ?", (WAITING, first)
+    )
+    was, below = settled(connection), max(first - 1, 0)
+    _remember(connection, Settled(min(was.stored, below), min(was.done, below)))
+    (lowest,) = connection.execute(
+        "SELECT min(seq) FROM outbox WHERE seq >= ?", (first,)
+    ).fetchone()
+    return int(lowest) if lowest is not None else max(first, last_seq(connection) + 1)
+
+
+def purge(connection: Connection) -> None:
+    """Forget what Odoo has had for 7 days. Nothing else is ever deleted."""
+    connection.execute(
+        "DELETE FROM outbox WHERE state = ? AND settled < ?", (DONE, int(time.time()) - KEEP_S)
+    )
+
+
+def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, list[str]]:
+    """Mark what the list names; what it names no more was retried or dropped by a person."""
+    change = Counts()
+    for parked in ack.parked:
+        row = connection.execute(
+            "SELECT state FROM outbox WHERE seq = ? AND id = ? AND state IN (?, ?)",
+            (parked.seq, parked.id, WAITING, STORED),
+        ).fetchone()
+        if row is None:
+            continue
+        connection.execute(
+            "UPDATE outbox SET state = ?, why = ? WHERE seq = ?", (PARKED, parked.why, parked.seq)
+        )
+        change += Counts(waiting=-1, parked=1) if row[0] == WAITING else Counts(stored=-1, parked=1)
+    listed = {parked.seq for parked in ack.parked}
+    released = []
+    for seq, fact_id, attachment in connection.execute(
+        "SELECT seq, id, attachment FROM outbox WHERE state = ? AND seq <= ?", (PARKED, done)
+    ).fetchall():
+        if seq not in listed:
+            connection.execute(
+                "UPDATE outbox SET state = ?, settled = ? WHERE seq = ?",
+                (DONE, int(time.time()), seq),
+            )
+            change += Counts(parked=-1)
+            released += [fact_id] if attachment else []
+    return change, released
+
+
+def _move(connection: Connection, state: int, to: int, above: int, upto: int) -> int:
+    """Move rows with ``above < seq <= upto`` from one state to another; returns how many."""
+    return connection.execute(
+        "UPDATE outbox SET state = ?, settled = ? WHERE state = ? AND seq > ? AND seq <= ?",
+        (to, int(time.time()) if to == DONE else None, state, above, upto),
+    ).rowcount
+
+
+def _remember(connection: Connection, now: Settled) -> None:
+    set_meta(connection, "stored", str(now.stored))
+    set_meta(connection, "done", str(now.done))
+
+
+def _skip_to(connection: Connection, seq: int) -> None:
+    updated = connection.execute(
+        "UPDATE sqlite_sequence SET seq = ? WHERE name = 'outbox'", (seq,)
+    ).rowcount
+    if not updated:
+        connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('outbox', ?)", (seq,))

@@ -1,0 +1,166 @@
+"""The one thread that writes, and the group commit.
+
+The one rule: a job's caller hears of it only after COMMIT. What arrives during an fsync shares the
+next one (at most `GROUP` jobs), so a hundred waiting facts cost one fsync and a lone one no delay.
+
+Jobs that need not survive a power cut by themselves (`durable=False`) are committed without an
+fsync of their own: SQLite keeps the order of the log, so a later fact's fsync covers them and a
+cut loses the newest of them, never the file. A job may run twice when a neighbour in its group
+failed: it must do everything through the connection it is given.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from store.errors import StoreError, damaged, refusal
+
+T = TypeVar("T")
+Connection = sqlite3.Connection
+
+GROUP = 500
+PATIENCE_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[Connection], Any]
+    durable: bool
+    then: Callable[[Any], None] | None
+    future: asyncio.Future[Any] | None
+
+
+class Writer:
+    """Runs jobs on the writing connection, in the order they were given."""
+
+    def __init__(self, connection: Connection, *, on_damage: Callable[[], None]) -> None:
+        self._connection = connection
+        self._on_damage = on_damage
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._full_sync = True
+        self.commits = 0
+        """Transactions committed with an fsync of their own."""
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        durable: bool = False,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
+        """Do `work` in a transaction and return what it returned, after COMMIT.
+
+        `then` is called with it on the loop's thread, even if the caller has been cancelled.
+        Raises `StoreFull` when the disk takes nothing, or whatever `work` raised; then nothing of
+        it was kept.
+        """
+        if self._closed:
+            raise StoreError("store.closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Job(work, durable, then, future))
+        return await future
+
+    def ride(self, work: Callable[[Connection], T], then: Callable[[T], None]) -> None:
+        """Do `work` along with the next job, or alone after `PATIENCE_S`. Never waits."""
+        if not self._closed:
+            self._queue.put(_Job(work, durable=False, then=then, future=None))
+
+    async def close(self) -> None:
+        """Finish what was given, then close the connection. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- on the thread -----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        more = True
+        while more:
+            batch, more = self._gather()
+            if batch:
+                self._tell(self._settle(batch))
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        batch: list[_Job] = []
+        until: float | None = None
+        eager = False
+        while len(batch) < GROUP:
+            try:
+                if eager:
+                    job = self._queue.get_nowait()
+                else:
+                    left = None if until is None else max(0.0, until - time.monotonic())
+                    job = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, False
+            batch.append(job)
+            eager = eager or job.future is not None
+            until = until or time.monotonic() + PATIENCE_S
+        return batch, True
+
+    def _settle(self, batch: Sequence[_Job]) -> list[tuple[_Job, Any, Exception | None]]:
+        try:
+            results = self._transaction(batch)
+        except Exception as error:  # noqa: BLE001 - handed to the caller it belongs to
+            if len(batch) > 1:
+                return [outcome for job in batch for outcome in self._settle([job])]
+            if damaged(error):
+                self._on_damage()
+            if batch[0].future is None:
+                log.warning("store: a line was not kept: %s", refusal(error))
+            return [(batch[0], None, refusal(error))]
+        return [(job, result, None) for job, result in zip(batch, results, strict=True)]
+
+    def _transaction(self, batch: Sequence[_Job]) -> list[Any]:
+        connection = self._connection
+        durable = any(job.durable for job in batch)
+        if durable != self._full_sync:
+            level = "FULL" if durable else "NORMAL"
+            connection.execute(f"PRAGMA synchronous = {level}").close()
+            self._full_sync = durable
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [job.work(connection) for job in batch]
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk has rolled back already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self.commits += durable
+        return results
+
+    def _tell(self, outcomes: list[tuple[_Job, Any, Exception | None]]) -> None:
+        # The loop may be gone when a process ends in a hurry: then nobody is left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_resolve, outcomes)
+
+
+def _resolve(outcomes: list[tuple[_Job, Any, Exception | None]]) -> None:
+    for job, result, error in outcomes:
+        if error is None and job.then is not None:
+            job.then(result)
+        if job.future is None or job.future.done():
+            continue
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
