@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from devices.registry import drivers, load_driver
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from devices import Device, DeviceError
-from edged.problems import ConfigError, Problem, explain, nearest
+from devices.registry import BadSettings, Family, check_settings, drivers, load_driver
+from edged.problems import ConfigError, Problem, nearest
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
+from mqtt.address import Address
 from mqtt.topics import DEFAULT_ROOT, NAME, RESERVED_STATIONS
 
-FAMILIES = ("badge_reader", "scale", "printer", "camera")
+FAMILIES: tuple[Family, ...] = ("badge_reader", "scale", "printer", "camera")
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
@@ -29,6 +30,7 @@ class Table(BaseModel):
 
 
 T = TypeVar("T", bound=Table)
+M = TypeVar("M", bound=BaseModel)
 
 
 class StationTable(Table):
@@ -91,7 +93,27 @@ class MqttTable(Table):
     def _one_of(self) -> "MqttTable":
         if (self.url is None) == (self.broker is None):
             raise ValueError('give either url = "mqtts://…" or broker = "embedded"')
+        self.addresses(password=None)
         return self
+
+    @property
+    def urls(self) -> list[str]:
+        return [self.url] if isinstance(self.url, str) else list(self.url or [])
+
+    def addresses(self, *, password: str | None) -> list[Address]:
+        """Where to connect, in turn. Raises ValueError with a sentence."""
+        return [
+            Address.parse(
+                url,
+                user=self.user,
+                password=password,
+                ca=self.ca,
+                cert=self.cert,
+                key=self.key,
+                version=self.version,
+            )
+            for url in self.urls
+        ]
 
 
 class BridgeTable(Table):
@@ -194,19 +216,19 @@ class _Reader:
             if required:
                 self._wrong(name, "", "this table is missing.")
             return None
-        try:
-            return model.model_validate(given)
-        except ValidationError as error:
-            self._explain(name, model, error)
-            return None
+        return self._check(name, model, given)
 
-    def _explain(self, table: str, model: type[BaseModel], error: ValidationError) -> None:
-        for detail in error.errors():
-            *tables, key = [str(part) for part in detail["loc"]] or [""]
-            inner: type[BaseModel] = model
-            for part in tables:
-                inner = _model_of(inner, part) or inner
-            self._wrong(".".join([table, *tables]), key, explain(detail, inner.model_fields))
+    def _check(self, table: str, model: type[M], given: Any) -> M | None:
+        if not isinstance(given, Mapping):
+            self._wrong(table, "", f"must be a table: [{table}].")
+            return None
+        try:
+            return check_settings(model, given, path=table)
+        except BadSettings as bad:
+            for path, message in bad.problems:
+                inner, _, key = path.rpartition(".") if path != table else (table, "", "")
+                self._wrong(inner, key, f"{message}.")
+            return None
 
     def _devices(self) -> Iterator[DeviceTable]:
         seen: dict[str, str] = {}
@@ -229,7 +251,7 @@ class _Reader:
                     if device is not None:
                         yield device
 
-    def _device(self, family: str, name: str, given: dict[str, Any]) -> DeviceTable | None:
+    def _device(self, family: Family, name: str, given: dict[str, Any]) -> DeviceTable | None:
         table = f"{family}.{name}"
         known = drivers(family)
         driver_name = given.pop("driver", None)
@@ -244,13 +266,10 @@ class _Reader:
         except DeviceError as refused:
             # A missing library is this device's trouble, told on the status page; the others work.
             return DeviceTable(family, name, driver_name, None, None, refused)
-        model: type[BaseModel] = driver.Settings
-        try:
-            settings = model.model_validate(given)
-        except ValidationError as error:
-            self._explain(table, model, error)
-            return None
-        return DeviceTable(family, name, driver_name, driver, settings)
+        settings = self._check(table, driver.Settings, given)
+        return (
+            None if settings is None else DeviceTable(family, name, driver_name, driver, settings)
+        )
 
     def _references(
         self,
@@ -279,15 +298,3 @@ class _Reader:
                 self._wrong("mqtt", "values", f"no device '{name}'.{nearest(name, everything)}")
         if bridge and (mqtt is None or mqtt.broker is None):
             self._wrong("bridge", "", 'is for one-box mode: [mqtt] needs broker = "embedded".')
-
-
-def _model_of(model: type[BaseModel], field: str) -> type[BaseModel] | None:
-    """The model behind an optional sub-table."""
-    info = model.model_fields.get(field)
-    if info is None:
-        return None
-    choices = getattr(info.annotation, "__args__", (info.annotation,))
-    for choice in choices:
-        if isinstance(choice, type) and issubclass(choice, BaseModel):
-            return choice
-    return None

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic_core import ErrorDetails
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -41,15 +39,3 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f" Did you mean '{close[0]}'?"
     return f" Known here: {', '.join(words)}." if words else ""
-
-
-def explain(error: ErrorDetails, known: Iterable[str]) -> str:
-    """A pydantic error in the words of the person who writes the file."""
-    if error["type"] == "extra_forbidden":
-        return f"unknown key.{nearest(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return "is missing and has no default."
-    given = error["input"]
-    shown = f" (found {given!r})" if isinstance(given, str | int | float | bool) else ""
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]}{shown}."

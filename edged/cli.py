@@ -1,0 +1,183 @@
+"""The command line: what a technician types.
+
+The one rule: starting costs little. This module imports argparse and nothing of the floors; each
+command imports what it needs when it runs.
+
+Exit status: 0 done · 1 failed while running · 2 wrong use or configuration · 3 a device does not
+answer.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import edged
+
+OK, FAILED, MISUSED, NO_ANSWER = 0, 1, 2, 3
+
+DEFAULT_STATION = Path("/etc/edged/station.toml")
+DEFAULT_BRIDGE = Path("/etc/edged/bridge.toml")
+
+EXIT_STATUS = """\
+exit status:
+  0  done
+  1  failed while running; the message says why
+  2  wrong use, or a mistake in a configuration file (each is listed)
+  3  a device does not answer
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="edged",
+        description="Holds a shop's badge readers, scales, label printers and cameras, shows the "
+        "stations' screens, and tells Odoo over MQTT.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"edged {edged.__version__}")
+    top.add_argument("-v", "--verbose", action="store_true", help="log details")
+    commands = _Commands(top.add_subparsers(metavar="COMMAND", required=True))
+    _add_services(commands)
+    _add_bench(commands)
+    _add_decode(commands)
+    _add_data(commands)
+    return top
+
+
+class _Commands:
+    """Adds commands that look alike."""
+
+    def __init__(self, group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        self._group = group
+
+    def add(
+        self, name: str, summary: str, *, config: Path | None = None
+    ) -> argparse.ArgumentParser:
+        """A command, run by the module of its name; with `config`, it reads that file."""
+        command = self._group.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=EXIT_STATUS,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module = _MODULES.get(name, name)
+        command.set_defaults(module=f"edged.commands.{module}")
+        if config is not None:
+            command.add_argument(
+                "-c",
+                "--config",
+                type=Path,
+                default=config,
+                metavar="FILE",
+                help=f"the configuration (default {config})",
+            )
+        return command
+
+
+_MODULES = {"try": "trial", "import": "imports"}
+"""Commands whose names are words of Python."""
+
+
+def _add_services(commands: _Commands) -> None:
+    commands.add("run", "run the station", config=DEFAULT_STATION)
+
+    bridge = commands.add(
+        "bridge", "run the bridge between the broker and Odoo", config=DEFAULT_BRIDGE
+    )
+    bridge.add_argument("--check", action="store_true", help="read the file and stop")
+    bridge.add_argument("--parked", action="store_true", help="list facts that Odoo refused")
+    bridge.add_argument("--retry", metavar="ID", help="try a parked fact again")
+    bridge.add_argument("--drop", metavar="ID", help="give a parked fact up, for good")
+
+    demo = commands.add(
+        "demo",
+        "run one station with simulated devices, a private broker, the bridge and a stand-in Odoo",
+    )
+    demo.add_argument("--port", type=int, default=8080, help="the screens (default 8080; 0: any)")
+    demo.add_argument(
+        "--bench-port", type=int, default=8081, help="the workbench (default 8081; 0: any)"
+    )
+    demo.add_argument("--dir", type=Path, help="keep everything in this folder, also afterwards")
+    demo.add_argument("--no-browser", action="store_true", help="open no browser window")
+
+
+def _add_bench(commands: _Commands) -> None:
+    check = commands.add(
+        "check", "read the station's file, then ask each device to answer", config=DEFAULT_STATION
+    )
+    check.add_argument("--offline", action="store_true", help="the file only: open no device")
+
+    find = commands.add("find", "list what is plugged in, as configuration to paste")
+    find.add_argument("--json", action="store_true", help="as JSON")
+
+    trial = commands.add("try", "try one device of the station's file", config=DEFAULT_STATION)
+    trial.add_argument("family", choices=["badge_reader", "scale", "printer", "camera"])
+    trial.add_argument("name", help="its name in the file, as in [scale.NAME]")
+    trial.add_argument("--seconds", type=float, default=10, help="how long (default 10)")
+    trial.add_argument("--output", type=Path, help="camera: where the picture goes")
+
+
+def _add_decode(commands: _Commands) -> None:
+    decode = commands.add("decode", "print what captured bytes mean, as JSON")
+    decode.add_argument("protocol", nargs="?", help="such as mettler-8217; `--list` names them")
+    decode.add_argument("--list", action="store_true", help="list the protocols")
+    decode.add_argument(
+        "--batch",
+        action="store_true",
+        help='read one JSON object a line ("protocol" and the inputs below), answer one line each',
+    )
+    decode.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what must be known to decode, such as unit=lb",
+    )
+    decode.add_argument("--request", metavar="HEX", help="what the host sent")
+    decode.add_argument("--response", metavar="HEX", help='what the device answered ("": nothing)')
+    decode.add_argument("--hex", metavar="HEX", help="what the device sent unasked")
+    decode.add_argument("--bits", help="a Wiegand frame, such as 0110…")
+    decode.add_argument("--input", metavar="TEXT", help="a code or a typed number; JSON is read")
+    decode.add_argument("--events", metavar="JSON", help="evdev events: [[type, code, value], …]")
+
+
+def _add_data(commands: _Commands) -> None:
+    imports = commands.add(
+        "import", "fill the members and products of a station without Odoo", config=DEFAULT_STATION
+    )
+    imports.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="members.csv, products.csv, rules.csv"
+    )
+
+    export = commands.add("export", "write the station's facts out", config=DEFAULT_STATION)
+    export.add_argument("what", choices=["facts"])
+    export.add_argument("--csv", action="store_true", help="as CSV (default: one JSON a line)")
+    export.add_argument("-o", "--output", type=Path, help="a file (default: standard output)")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    options = parser().parse_args(arguments)
+    sys.exit(run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    from importlib import import_module
+
+    from edged.problems import ConfigError
+
+    try:
+        status: int = import_module(options.module).main(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:
+        # `edged export facts | head`: the reader has enough.
+        sys.stderr.close()
+        return OK
+    return status

@@ -1,0 +1,1 @@
+"""One module a command: `main(options) -> exit status`. Answers go to standard output."""

@@ -1,0 +1,121 @@
+"""The way up: facts from the outbox to the bridge.
+
+The one rule: a broker's PUBACK proves nothing. A fact counts as delivered when the bridge's own
+`ack` says `stored`; until then it is sent again, byte for byte, in order, from the lowest one that
+the bridge lacks (go-back-N). It leaves the outbox at `done` or `parked`.
+"""
+
+import asyncio
+import logging
+
+from devices import Value
+from mqtt.link import Outgoing, Reason, Session
+from mqtt.messages import Ack
+from mqtt.topics import StationTopics
+from store.outbox import Outbox, Row
+
+log = logging.getLogger(__name__)
+
+WINDOW = 200
+"""Facts sent and not yet stored by the bridge."""
+FIRST_RESEND_S = 2.0
+LAST_RESEND_S = 60.0
+
+
+class Delivery:
+    """One for the daemon's life; `run` once a connection."""
+
+    def __init__(self, outbox: Outbox, topics: StationTopics) -> None:
+        self._outbox = outbox
+        self._topics = topics
+        self._wake = asyncio.Event()
+        self._progressed = False
+        self._replaying = False
+        self.trouble: Value[str] = Value("")
+        """Catalogue key of what keeps facts from being delivered although the link is up."""
+
+    async def acknowledge(self, ack: Ack) -> None:
+        """Take the bridge's word. Another epoch's (an older store's) is ignored by the outbox."""
+        await self._outbox.acknowledge(ack)
+        self._progressed = True
+        self._wake.set()
+
+    async def replay(self, epoch: str, first: int) -> int | None:
+        """The bridge lacks everything from `first`. Returns the first fact it can have again,
+        None when it speaks of another store's facts.
+        """
+        if epoch != self._outbox.epoch:
+            return None
+        available = await self._outbox.replay(first)
+        log.info("the bridge asks again for facts from %d: sending from %d", first, available)
+        self._replaying = True
+        self._wake.set()
+        return available
+
+    async def run(self, session: Session) -> None:
+        """Send until the connection ends (`mqtt.link.Gone`)."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._notice_new_facts())
+            group.create_task(self._send_for_ever(session))
+
+    async def _notice_new_facts(self) -> None:
+        async for _ in self._outbox.last.changes():
+            self._wake.set()
+
+    async def _send_for_ever(self, session: Session) -> None:
+        sent = 0
+        patience = FIRST_RESEND_S
+        while True:
+            self._wake.clear()
+            outstanding = await self._outstanding(sent)
+            rows = await self._outbox.waiting(sent, WINDOW - outstanding)
+            if rows:
+                await self._send_all(session, rows)
+                sent = rows[-1].seq
+                continue
+            try:
+                async with asyncio.timeout(patience if outstanding else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                sent = 0
+                patience = min(patience * 2, LAST_RESEND_S)
+            if self._progressed:
+                self._progressed = False
+                patience = FIRST_RESEND_S
+            if self._replaying:
+                self._replaying = False
+                sent = 0
+
+    async def _outstanding(self, sent: int) -> int:
+        """How many facts are sent and not stored. They are contiguous: `stored` is cumulative."""
+        lowest = await self._outbox.waiting(0, 1)
+        return max(0, sent - lowest[0].seq + 1) if lowest else 0
+
+    async def _send_all(self, session: Session, rows: list[Row]) -> None:
+        together: list[Outgoing] = []
+        for row in rows:
+            if row.attachment is not None:
+                # A blob goes alone and before its fact: the bridge stores no fact without it.
+                await self._send(session, together)
+                blob = await asyncio.to_thread(row.attachment.read_bytes)
+                together = []
+                await self._send(session, [Outgoing(self._topics.blob(row.id), blob)])
+            properties = {"id": row.id, "seq": str(row.seq), "epoch": self._outbox.epoch}
+            together.append(Outgoing(self._topics.fact(row.kind), row.body, properties=properties))
+        await self._send(session, together)
+
+    async def _send(self, session: Session, messages: list[Outgoing]) -> None:
+        # Tasks start in order and the session queues in order, so order holds on the wire while
+        # the PUBACKs of a far broker overlap.
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(session.publish(message)) for message in messages]
+        if tasks:
+            self._judge({task.result() for task in tasks})
+
+    def _judge(self, reasons: set[Reason]) -> None:
+        bad = reasons - {Reason.OK}
+        key = "" if not bad else "link.nobody" if bad == {Reason.NOBODY} else "link.facts_refused"
+        if key and key != self.trouble.get():
+            names = ", ".join(sorted(reason.name for reason in bad))
+            log.warning("the broker answers %s to facts: they stay here", names)
+        self.trouble.set(key)
