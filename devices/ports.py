@@ -1,0 +1,126 @@
+"""One way to open whatever a device hangs on, named by a path or an URL.
+
+The one rule: opening, reading and writing either work or raise one of the three device errors, in
+bounded time and memory. A driver never sees an errno and never blocks the loop.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from devices.errors import DeviceError, Refused
+from devices.local_port import Line, open_path, opened
+
+__all__ = ["Line", "Port", "open_port", "plugged"]
+
+_LOOK_EVERY = 0.1
+_PROBE_FIRST, _PROBE_SLOWEST = 0.2, 2.0
+
+
+class Port(Protocol):
+    """Bytes both ways. After an error every further call raises the same error."""
+
+    async def read(self, limit: int = 4096) -> bytes:
+        """At least one byte, at most `limit`. Raises `Lost` when the device went away."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns once the system took all of it. Raises `Lost`: gone, or took nothing for 5 s."""
+
+    def discard(self) -> None:
+        """Forget what came in so far: before a request, so that a late answer cannot match it."""
+
+
+@asynccontextmanager
+async def open_port(
+    url: str, line: Line | None = None, *, timeout: float = 5.0
+) -> AsyncIterator[Port]:
+    """``async with open_port("/dev/serial/by-id/…", Line(9600, 7, "E")) as port``.
+
+    `url` is one of
+
+    - a path: a serial line, set to `line`; or any character device, as it is (``/dev/usb/lp0``);
+    - ``socket://host:port``: raw TCP;
+    - ``rfc2217://host:port``: a serial line on the network, set to `line`;
+    - ``sim://NAME?key=value``: the simulator of that name, with those attributes set, on a pty of
+      its own (``via=tcp``: on a TCP port).
+
+    Raises `Absent` (no such path, nobody listens), `Refused` (``device.permission``,
+    ``device.busy``, ``device.port_invalid``) or `Lost` (anything else, ``device.silent`` when the
+    open took longer than `timeout`).
+    """
+    line = line or Line()
+    parts = _split(url)
+    if parts.scheme == "":
+        with opened(await open_path(url, line, timeout=timeout), url) as local:
+            yield local
+    elif parts.scheme == "sim":
+        from devices.simulate import simulated
+
+        async with simulated(url) as real, open_port(real, line, timeout=timeout) as port:
+            yield port
+    elif parts.scheme == "rfc2217":
+        from devices.tcp_port import open_rfc2217
+
+        async with open_rfc2217(url, line, timeout=timeout) as remote:
+            yield remote
+    else:
+        from devices.tcp_port import open_socket
+
+        host, number = _address(parts)
+        async with open_socket(host, number, timeout=timeout) as tcp:
+            yield tcp
+
+
+async def plugged(url: str) -> None:
+    """Return within 0.25 s of the path being there; on TCP, when a connection succeeds.
+
+    A stat ten times a second costs less than a udev monitor and works for every kind of node.
+    The network is probed gently: after 0.2 s, then less and less often, at least every 2 s.
+    """
+    parts = _split(url)
+    if parts.scheme == "sim":
+        return
+    if parts.scheme == "":
+        while not Path(url).exists():  # noqa: ASYNC110 (nobody tells us that a path appeared)
+            await asyncio.sleep(_LOOK_EVERY)
+        return
+    host, number = _address(parts)
+    wait = _PROBE_FIRST
+    while not await _answers(host, number):
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, _PROBE_SLOWEST)
+
+
+async def _answers(host: str, number: int) -> bool:
+    from devices.tcp_port import connect
+
+    try:
+        sock = await connect(host, number, timeout=2.0)
+    except DeviceError:
+        return False
+    sock.close()
+    return True
+
+
+def _split(url: str) -> SplitResult:
+    """Raises `Refused` for anything `open_port` does not know, without opening it."""
+    if url.startswith("/"):
+        return SplitResult("", "", url, "", "")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("socket", "rfc2217"):
+            _address(parts)
+    except ValueError:
+        parts = SplitResult("", "", url, "", "")
+    if parts.scheme not in ("socket", "rfc2217", "sim"):
+        raise Refused("device.port_invalid", path=url)
+    return parts
+
+
+def _address(parts: SplitResult) -> tuple[str, int]:
+    if not parts.hostname or not parts.port:
+        raise ValueError("no host or no port")
+    return parts.hostname, parts.port
