@@ -19,6 +19,7 @@ from mqtt.wire import Settings
 
 __all__ = [
     "Address",
+    "Down",
     "Gone",
     "Incoming",
     "Link",
@@ -28,6 +29,7 @@ __all__ = [
     "Reason",
     "Session",
     "Tls",
+    "reach",
 ]
 
 log = logging.getLogger(__name__)
@@ -136,6 +138,13 @@ class Link:
     def _say(self, state: LinkState) -> None:
         if state != self.state.get():  # an equal one would only move `since`
             self.state.set(state)
+
+
+async def reach(address: Address, *, client_id: str = "", connect_timeout: float = 5.0) -> None:
+    """Connect once and hang up: does this broker let us in? Raises `Down` with the reason."""
+    session = Session(address, Settings(client_id, connect_timeout=connect_timeout))
+    await session.open()
+    await session.close()
 
 
 def pause(failures: int, *, longest: bool = False) -> float:

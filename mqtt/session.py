@@ -90,7 +90,7 @@ class Session:
         patience = 2 * self._settings.connect_timeout
         try:
             async with asyncio.timeout(patience):
-                await asyncio.shield(self._accepted)
+                await self._accepted
         except TimeoutError:
             self._end(Down("link.down", f"no answer within {patience:g} s"))
             raise self.why from None

@@ -1,4 +1,4 @@
-"""A link held open for a test: ``async with held(address) as link: session = await link.session()``."""
+"""A link held open for a test: ``async with held(address) as link``, ``await link.session()``."""
 
 import asyncio
 from collections.abc import AsyncIterator
