@@ -1,0 +1,167 @@
+"""The entrance: a badge is shown, the screen answers, nobody is made to wait or to blush.
+
+The one rule: the answer comes from the station's own directory, at once; the fact is written at
+the same time, and a fact that could not be written is said. First name only, never a reason.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from badge_reader import BadgeRead
+from badge_reader.number import candidates
+from devices import Value
+from kiosk.missing import reader_of
+from kiosk.screen import Screen, Timer, trouble
+from kiosk.settings import EntranceSettings
+from kiosk.station import Station
+from kiosk.words import Language, language_of
+from mqtt.identity import badge_hash
+from mqtt.messages import BadgeData, Entry
+from store.errors import StoreFull
+
+Shown = Literal["ok", "warn", "stop", "unknown", "no_directory"]
+
+_SOUNDS = {
+    "ok": "ok",
+    "twice": "ok",
+    "warn": "warn",
+    "stop": "stop",
+    "unknown": "unknown",
+    "unreadable": "unknown",
+    "no_directory": "warn",
+}
+
+
+STANDS = {"ok": 4.0, "warn": 7.0, "stop": 8.0, "twice": 2.0}
+"""Seconds that an answer stays; the others stay for `_STANDS`."""
+_STANDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntrancePage:
+    """`state` is a key of the catalogue's ``entrance`` table."""
+
+    state: str
+    language: Language
+    name: str = ""
+    next_shift: datetime | None = None
+    stale: datetime | None = None
+    """Set when the directory is old: of when it is."""
+    noted: bool = True
+    """False: the passage could not be written down."""
+    offline: bool = False
+    cue: str = ""
+
+
+class Entrance(Screen[EntrancePage]):
+    name = "entrance"
+
+    def __init__(self, station: Station, settings: EntranceSettings) -> None:
+        super().__init__(station)
+        self._reader = reader_of(station.devices[settings.reader])
+        self._settings = settings
+        self._answer: EntrancePage | None = None
+        self._leave = Timer(self._rest)
+        self._passages: dict[str, float] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.page: Value[EntrancePage] = Value(EntrancePage("idle", station.language))
+
+    async def run(self) -> None:
+        async with self._reader.badges.listen() as badges, asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._follow(self._reader.health))
+            if self.station.link is not None:
+                group.create_task(self._follow(self.station.link))
+            async for badge in badges:
+                self._seen(badge)
+
+    def _act(self, _do: str, _what: str, /) -> None:
+        """The entrance has no buttons but the languages."""
+
+    def _refresh(self) -> None:
+        offline = self.station.offline
+        if self._answer is not None:
+            spoken = self.language if self._chosen else self._answer.language
+            self._answer = replace(self._answer, offline=offline, language=spoken)
+            self.page.set(self._answer)
+            return
+        state = trouble(self._reader.health.get(), "reader_absent", "reader_failing") or "idle"
+        self.page.set(EntrancePage(state, self.language, offline=offline))
+
+    def _rest(self) -> None:
+        self._answer = None
+        self._refresh()
+
+    def _seen(self, read: BadgeRead) -> None:
+        numbers = candidates(read.text)
+        if not numbers:
+            self._show(EntrancePage("unreadable", self.language))
+            return
+        directory = self.station.store.directory
+        hashes = [badge_hash(self.station.badge_key, number) for number in numbers]
+        entry, readable = None, True
+        try:
+            entry = directory.lookup(hashes)
+        except StoreFull:
+            readable = False
+        badge = entry.badge if entry else hashes[0]
+        shown: Shown = entry.verdict if entry else "unknown"
+        if directory.as_of is None or not readable:
+            shown = "no_directory"
+        page = self._verdict(shown, entry)
+        again = self._is_again(badge)
+        if again and shown in ("ok", "warn"):
+            page = replace(page, state="twice")
+        self._show(page)
+        if not again:
+            data = BadgeData(
+                device=self._reader.name,
+                badge=badge,
+                who=entry.who if entry else None,
+                shown=shown,
+                directory_as_of=directory.as_of,
+            )
+            assert self._group is not None
+            self._group.create_task(self._note(data, self._answer))
+
+    def _verdict(self, shown: Shown, entry: Entry | None) -> EntrancePage:
+        if entry is None or shown == "no_directory":
+            return EntrancePage(shown, self.language)
+        as_of = self.station.store.directory.as_of
+        now = self.station.now()
+        stale = as_of is not None and now - as_of > timedelta(hours=self._settings.stale_h)
+        zone = self.station.timezone
+        return EntrancePage(
+            shown,
+            self.language if self._chosen else language_of(entry.language, self.language),
+            name=entry.first_name,
+            next_shift=entry.next_shift.astimezone(zone) if entry.next_shift else None,
+            stale=as_of.astimezone(zone) if as_of and stale else None,
+        )
+
+    def _is_again(self, badge: str) -> bool:
+        """Whether this badge passed a moment ago; remembers it."""
+        now = time.monotonic()
+        recent = now - self._settings.twice_s
+        self._passages = {b: at for b, at in self._passages.items() if at > recent}
+        again = badge in self._passages
+        self._passages[badge] = now
+        return again
+
+    def _show(self, page: EntrancePage) -> None:
+        """Answer now; whoever was being answered gives way."""
+        self._answer = replace(page, cue=self._new_cue(_SOUNDS[page.state]))
+        self._refresh()
+        self._leave.set(STANDS.get(page.state, _STANDS))
+
+    async def _note(self, data: BadgeData, answer: EntrancePage | None) -> None:
+        try:
+            await self.station.store.outbox.put("badge", data)
+        except StoreFull:
+            self._passages.pop(data.badge, None)
+            if answer and self._answer and self._answer.cue == answer.cue:
+                self._answer = replace(self._answer, noted=False)
+                self._refresh()

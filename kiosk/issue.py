@@ -1,0 +1,82 @@
+"""A label from the fact to the paper: written down, looked at once more, printed.
+
+The one rule: the fact is on disk before the label comes out, and a fact whose label did not come
+out is voided.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from devices import DeviceError
+from kiosk.ticket import Action, Ticket
+from printer import Label, NotPrinted, Printer
+from store import Store
+from store.errors import StoreFull
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there is no label: a catalogue key. Not `sure`: one may have come out all the same."""
+
+    key: str
+    sure: bool = True
+
+
+class WeightChanged(Exception):
+    """The pan no longer held what the label said; nothing was printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    store: Store
+    printer: Printer
+    scale: str
+    print_s: float
+    """A printer that has not answered by then may or may not have printed."""
+
+    async def issue(self, ticket: Ticket, label: Label, still: Callable[[], bool]) -> None:
+        """Return when the label is out. Raises `NotPrinted`, `StoreFull` or `WeightChanged`."""
+        await self._put(ticket, "print")
+        if not still():
+            await self._void(ticket, "the weight changed")
+            raise WeightChanged
+        try:
+            await self._print(label)
+        except NotPrinted as failure:
+            await self._void(ticket, failure.key if failure.sure else f"{failure.key} (not sure)")
+            raise
+
+    async def again(self, ticket: Ticket, label: Label) -> None:
+        """The same label once more. Raises `NotPrinted` or `StoreFull`."""
+        await self._put(ticket, "reprint")
+        await self._print(label)
+
+    async def _print(self, label: Label) -> None:
+        """Raises `NotPrinted` whatever happened: a bug in a driver must not stop the scale."""
+        try:
+            async with asyncio.timeout(self.print_s):
+                await self.printer.print(label)
+        except NotPrinted:
+            raise
+        except TimeoutError as error:
+            raise NotPrinted("device.silent", sure=False) from error
+        except DeviceError as error:
+            raise NotPrinted(error.key, sure=False) from error
+        except Exception as error:
+            log.exception("%s: printing", self.printer.name)
+            raise NotPrinted("device.bug", sure=False) from error
+
+    async def _put(self, ticket: Ticket, action: Action, why: str = "") -> None:
+        fact = ticket.fact(action, printer=self.printer.name, scale=self.scale, why=why)
+        await self.store.outbox.put("label", fact)
+
+    async def _void(self, ticket: Ticket, why: str) -> None:
+        try:
+            await self._put(ticket, "void", why)
+        except StoreFull as full:
+            # The print fact stands: whoever reads the journal must know that it lies.
+            log.error("label %s came out of no printer: %s", ticket.id, full.key)  # noqa: TRY400
