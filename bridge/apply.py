@@ -1,0 +1,244 @@
+"""Bringing a shop's facts from the inbox to its Odoo.
+
+The one rule: a fact leaves `waiting` only when Odoo (or our own record) has it, or when a person
+has to look at it. Odoo being away parks nothing; a fact that Odoo refuses is parked and never
+holds up the ones behind it; many refusals in a row are not the facts' fault, and that kind rests.
+
+Order is kept per station. A fact made before its station's clock was right waits for the `clock`
+fact of that boot, if its time matters to Odoo.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge import attendance, photos
+from bridge.config import ApplyTable
+from bridge.inbox import Inbox
+from bridge.ledger import Fact, Station
+from bridge.odoo import Odoo
+from bridge.profile import Profile
+from bridge.thread import OneThread
+from bridge.wire import Denied, OdooError, ProgrammingFault, Rejected, Unavailable
+from mqtt.messages import FACT_KINDS, BadgeData, ClockData, LabelData, PhotoData
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_S = 30.0
+LOOK_S = 5.0
+"""Another process may have let a parked fact go: look this often."""
+IN_A_ROW = 5
+"""So many refusals of one kind are not the facts' fault; so many silences of an Odoo that answers
+everything else are this fact's."""
+
+
+class _Hold(Exception):  # not an error: a decision, taken deep in the call
+    """The fact's time is not known yet."""
+
+
+class Applier:
+    """One for a site; `settled` is called with a station when its ack has changed."""
+
+    def __init__(
+        self,
+        site: str,
+        inbox: Inbox,
+        thread: OneThread,
+        odoo: Odoo,
+        profile: Profile,
+        settings: ApplyTable,
+        settled: Callable[[Station], None],
+    ) -> None:
+        self._site = site
+        self._inbox = inbox
+        self._thread = thread
+        self._odoo = odoo
+        self._profile = profile
+        self._settings = settings
+        self._settled = settled
+        self._wake = asyncio.Event()
+        self._resting: dict[str, float] = {}
+        self._paused: dict[str, float] = {}
+        self._refused: Counter[str] = Counter()
+        self._silences: Counter[str] = Counter()
+        self._away = 0
+
+    def wake(self) -> None:
+        """There is something new in the inbox."""
+        self._wake.set()
+
+    @property
+    def paused(self) -> list[str]:
+        """Kinds of facts that rest because Odoo refused several in a row."""
+        return sorted(self._paused)
+
+    async def run(self) -> None:
+        """Apply for ever."""
+        told = False
+        while True:
+            try:
+                await self._next()
+                told = False
+            except (OSError, sqlite3.Error) as error:
+                log.log(
+                    logging.DEBUG if told else logging.ERROR, "%s: the inbox: %s", self._site, error
+                )
+                told = True
+                await asyncio.sleep(LOOK_S)
+
+    async def _next(self) -> None:
+        self._wake.clear()
+        now = asyncio.get_running_loop().time()
+        for waits in (self._resting, self._paused):
+            for name in [name for name, until in waits.items() if until <= now]:
+                del waits[name]
+        fact = await self._thread(
+            self._inbox.next,
+            self._site,
+            not_stations=list(self._resting),
+            not_kinds=list(self._paused),
+        )
+        if fact is None:
+            ends = [*self._resting.values(), *self._paused.values()]
+            await self._sleep(min([LOOK_S, *(end - now for end in ends)]))
+        else:
+            await self._try(fact)
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def _try(self, fact: Fact) -> None:
+        try:
+            record = await self._guarded(fact)
+        except _Hold:
+            await self._thread(self._inbox.hold, fact)
+        except (Unavailable, Denied) as error:
+            await self._no_answer(fact, error)
+        except OdooError as error:
+            await self._refusal(fact, error)
+        except ValidationError:
+            await self._park(fact, "the data do not fit the kind")
+        else:
+            await self._thread(self._inbox.done, fact, record)
+            self._away = 0
+            self._refused.pop(fact.kind, None)
+            self._silences.pop(fact.id, None)
+            self._settled(fact.station)
+
+    async def _guarded(self, fact: Fact) -> dict[str, Any] | None:
+        """A fault of ours is the fact's trouble, not that of the ones behind it."""
+        try:
+            return await self._apply(fact)
+        except (OdooError, _Hold, ValidationError, OSError, sqlite3.Error):
+            raise
+        except Exception as bug:  # noqa: BLE001 - poison must not stop a shop's facts
+            place = traceback.extract_tb(bug.__traceback__)[-1]
+            log.error(  # noqa: TRY400 - a traceback's last line may hold names
+                "%s: a fault of the bridge at %s:%s", self._site, place.filename, place.lineno
+            )
+            raise ProgrammingFault(f"the bridge: {type(bug).__name__}") from None
+
+    async def _apply(self, fact: Fact) -> dict[str, Any] | None:
+        """Bring one fact to Odoo; or return what our own record is to keep of it."""
+        model = FACT_KINDS.get(fact.kind)
+        if model is None:
+            raise _Unknown
+        data = model.model_validate(fact.envelope.data)
+        match data:
+            case BadgeData(who=who) if who is not None and who.kind == "employee":
+                await self._attendance(fact, who.id)
+                return None
+            case PhotoData():
+                await self._photo(fact, data)
+                return None
+            case ClockData():
+                return None
+            case BadgeData() | LabelData():
+                return fact.envelope.data
+        raise AssertionError(fact.kind)
+
+    async def _attendance(self, fact: Fact, employee: int) -> None:
+        if not fact.dated:
+            if fact.datable:
+                raise _Hold
+            raise _NeverDated
+        await attendance.badge(self._odoo, self._profile.attendance, fact.id, employee, fact.at)
+
+    async def _photo(self, fact: Fact, data: PhotoData) -> None:
+        content = await self._thread(self._inbox.blobs.get, fact.id, data.sha256, data.size)
+        if content is None:
+            raise _NoPhoto
+        names = self._profile.member if data.who.kind == "member" else self._profile.employee
+        await photos.write(self._odoo, names, data.who.id, content)
+
+    # --- when it does not work ------------------------------------------------------------
+
+    async def _no_answer(self, fact: Fact, error: OdooError) -> None:
+        """Wait; but a fact on which alone Odoo falls silent is poison too."""
+        if isinstance(error, Unavailable) and await self._odoo.answers():
+            self._silences[fact.id] += 1
+            if self._silences[fact.id] >= IN_A_ROW:
+                del self._silences[fact.id]
+                await self._park(fact, error.why)
+                return
+        wait = min(LONGEST_WAIT_S, 0.5 * 2 ** min(self._away, 10))
+        self._away += 1
+        await asyncio.sleep(wait)
+
+    async def _refusal(self, fact: Fact, error: OdooError) -> None:
+        if isinstance(error, _Final):
+            await self._park(fact, error.why)
+            return
+        if fact.tries == 0:
+            await self._thread(self._inbox.tried, fact)
+            self._rest(self._resting, fact.station.name, self._settings.again_s)
+            return
+        await self._park(fact, error.why, error.detail)
+        self._refused[fact.kind] += 1
+        if self._refused[fact.kind] >= IN_A_ROW:
+            log.error(
+                "%s: %d facts of kind %s refused in a row: the kind rests for %g s",
+                self._site,
+                self._refused[fact.kind],
+                fact.kind,
+                self._settings.pause_s,
+            )
+            self._rest(self._paused, fact.kind, self._settings.pause_s)
+
+    def _rest(self, waits: dict[str, float], name: str, seconds: float) -> None:
+        waits[name] = asyncio.get_running_loop().time() + seconds
+
+    async def _park(self, fact: Fact, why: str, detail: str = "") -> None:
+        log.warning("%s/%s: fact %s parked: %s", self._site, fact.station.name, fact.id, why)
+        await self._thread(self._inbox.park, fact, why, detail)
+        self._settled(fact.station)
+
+
+class _Final(Rejected):
+    """We know by ourselves that the fact will not pass: no second try."""
+
+    reason: str
+
+    def __init__(self) -> None:
+        super().__init__(self.reason)
+
+
+class _Unknown(_Final):
+    reason = "unknown kind"
+
+
+class _NeverDated(_Final):
+    reason = "the station's clock was never right"
+
+
+class _NoPhoto(_Final):
+    reason = "the photo itself did not come"

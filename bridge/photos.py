@@ -1,0 +1,40 @@
+"""From a kept portrait to the person's file in Odoo.
+
+The one rule: a photo counts as written when it was read back. Odoo keeps a JPEG of up to 1920
+pixels byte for byte and scales a larger one; an older server says true and keeps nothing.
+"""
+
+import base64
+import binascii
+import hashlib
+
+from bridge.odoo import Odoo
+from bridge.profile import People
+from bridge.wire import Rejected
+
+
+async def write(odoo: Odoo, names: People, person: int, photo: bytes) -> None:
+    """Put `photo` (JPEG) on a person, unless it is there. Raises `OdooError`."""
+    wanted = hashlib.sha256(photo).digest()
+    before = await _read(odoo, names, person)
+    if before == wanted:
+        return
+    encoded = base64.b64encode(photo).decode()
+    await odoo.call(names.model, "write", [person], {names.photo: encoded})
+    after = await _read(odoo, names, person)
+    if after is None or after == before:
+        raise Rejected(f"{names.model}.write: the photo was not kept")
+
+
+async def _read(odoo: Odoo, names: People, person: int) -> bytes | None:
+    """The digest of the photo that is there."""
+    rows = await odoo.call(names.model, "read", [person], [names.photo])
+    if not rows:
+        raise Rejected(f"{names.model}.read: no such person")
+    content = rows[0].get(names.photo)
+    if not content:
+        return None
+    try:
+        return hashlib.sha256(base64.b64decode(content, validate=True)).digest()
+    except (binascii.Error, ValueError):
+        raise Rejected(f"{names.model}.read: the photo is not base64") from None

@@ -1,0 +1,176 @@
+"""One shop: its Odoo, what goes down to its stations, and the facts that go up.
+
+The one rule: shops share the inbox and the link and nothing else; one shop's Odoo being away is
+nothing to another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge import profile
+from bridge.apply import Applier
+from bridge.config import SiteTable
+from bridge.inbox import Inbox
+from bridge.ledger import Station
+from bridge.members import Directory
+from bridge.odoo import Odoo
+from bridge.post import Post
+from bridge.products import Shelf
+from bridge.thread import OneThread
+from bridge.wire import Denied, OdooError, Unavailable
+from bridge.wire.jsonrpc import JsonRpc
+from mqtt.messages import Ask, Message
+from mqtt.secrets import read_badge_key, read_secret
+from mqtt.topics import SiteTopics
+
+log = logging.getLogger(__name__)
+
+SOON_S = 5.0
+"""After a sync that failed, or this often while Odoo is away (never longer than the interval)."""
+ALL_SHARDS = tuple(f"{number:02x}" for number in range(256))
+
+
+class Site:
+    """`settled` is called with a station whose ack has changed."""
+
+    def __init__(
+        self,
+        table: SiteTable,
+        root: str,
+        inbox: Inbox,
+        thread: OneThread,
+        post: Post,
+        settled: Callable[[Station], None],
+    ) -> None:
+        """Raises `SecretError` when the badge key cannot be used."""
+        self.name = table.name
+        self._table = table
+        self._topics = SiteTopics(root, table.name)
+        self._post = post
+        names = profile.load(table.odoo.profile)
+        self.odoo = Odoo(table.name, _wire(table))
+        self.directory = Directory(names, table.members, read_badge_key(table.badge_key_file))
+        self.shelf = Shelf(table.name, names, table.products, table.odoo.company)
+        self.applier = Applier(table.name, inbox, thread, self.odoo, names, table.apply, settled)
+        self._complaints: dict[str, str] = {}
+        self._published: set[str] = set(ALL_SHARDS)
+
+    async def run(self) -> None:
+        """For ever."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.applier.run())
+                if self._table.members.members or self._table.members.employees:
+                    group.create_task(self._keep_directory())
+                if self._table.products.enabled:
+                    group.create_task(self._keep_catalogue())
+        finally:
+            await self.odoo.close()
+
+    async def _keep_directory(self) -> None:
+        table = self._table.members
+        loop = asyncio.get_running_loop()
+        full_at = loop.time()
+        while True:
+            full = loop.time() >= full_at
+            if await self._attempt("members", self.directory.refresh(self.odoo, full=full)):
+                self._publish_directory()
+                if full:
+                    full_at = loop.time() + table.full_s
+                await asyncio.sleep(table.every_s)
+            else:
+                await asyncio.sleep(min(SOON_S, table.every_s))
+
+    async def _keep_catalogue(self) -> None:
+        every = self._table.products.every_s
+        while True:
+            done = await self._attempt("products", self.shelf.refresh(self.odoo))
+            if done and self.shelf.catalogue is not None:
+                self._post.set(self._topics.catalogue_head, _json(self.shelf.catalogue))
+            await asyncio.sleep(every if done else min(SOON_S, every))
+
+    async def _attempt(self, what: str, sync: Awaitable[None]) -> bool:
+        try:
+            await sync
+        except (Unavailable, Denied):
+            return False  # said once by `Odoo`
+        except OdooError as error:
+            self._complain(what, error.why)
+            return False
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
+            # Odoo answered something of another shape: what was known before stays.
+            self._complain(what, f"an answer of another shape: {type(fault).__name__}")
+            return False
+        self._complaints.pop(what, None)
+        return True
+
+    def _complain(self, what: str, why: str) -> None:
+        if self._complaints.get(what) != why:
+            self._complaints[what] = why
+            log.error("%s: %s cannot be read: %s", self.name, what, why)
+
+    @property
+    def complaints(self) -> dict[str, str]:
+        """What could not be read last time, and why."""
+        return dict(self._complaints)
+
+    def _publish_directory(self) -> None:
+        """Shards first, then the head that names them, then the ends of vanished ones."""
+        head = self.directory.head
+        if head is None:
+            return
+        for name, shard in self.directory.shards.items():
+            self._post.set(self._topics.directory_shard(name), _json(shard))
+        self._post.set(self._topics.directory_head, _json(head))
+        # After a start the broker may still hold shards of an earlier life: end them as well.
+        for name in self._published - self.directory.shards.keys():
+            self._post.set(self._topics.directory_shard(name), b"")
+        self._published = set(self.directory.shards)
+
+    def asked(self, what: str, body: bytes) -> None:
+        """A station asks for `directory` or `catalogue` again."""
+        if what == "catalogue":
+            self._post.again(self._topics.catalogue_head)
+        elif what == "directory":
+            try:
+                wanted = Ask.model_validate_json(body or b"{}").shards
+            except ValidationError:
+                wanted = ()
+            for shard in wanted or tuple(self.directory.shards):
+                if shard in self.directory.shards:
+                    self._post.again(self._topics.directory_shard(shard))
+            self._post.again(self._topics.directory_head)
+
+    def status(self) -> dict[str, Any]:
+        """For the log and a status page: counts and keys, no names."""
+        head, catalogue = self.directory.head, self.shelf.catalogue
+        state = self.odoo.state.get()
+        return {
+            "odoo": state.key,
+            "why": state.why,
+            "members": head.count if head else None,
+            "members_as_of": head.as_of if head else None,
+            "products": len(catalogue.products) if catalogue else None,
+            "products_as_of": catalogue.as_of if catalogue else None,
+            "left_out": {why: len(ids) for why, ids in self.shelf.left_out.items()},
+            "complaints": self.complaints,
+            "paused": self.applier.paused,
+        }
+
+
+def _json(message: Message) -> bytes:
+    return message.model_dump_json().encode()
+
+
+def _wire(table: SiteTable) -> JsonRpc:
+    odoo = table.odoo
+    context: dict[str, Any] = {"lang": odoo.language}
+    if odoo.company is not None:
+        context["allowed_company_ids"] = [odoo.company]
+    return JsonRpc(
+        odoo.url, odoo.db, odoo.login, lambda: read_secret(odoo.password_file), context=context
+    )
