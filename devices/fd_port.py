@@ -16,6 +16,9 @@ from devices.errors import DeviceError, Lost
 CHUNK = 4096
 FULL = 65536
 
+WRITE_TIMEOUT = 5.0
+"""Seconds after which a device that takes nothing of a write counts as silent."""
+
 _EMPTY_READ_PAUSE = 0.1
 
 
@@ -88,12 +91,10 @@ class FdPort:
         *,
         ends: bool,
         gone: Callable[[], bool] = lambda: False,
-        write_timeout: float = 5.0,
     ) -> None:
         self._fd = fd
         self._ends = ends
         self._gone = gone
-        self._write_timeout = write_timeout
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._listen)
         self._writing = asyncio.Lock()
@@ -175,7 +176,7 @@ class FdPort:
         room = asyncio.Event()
         self._loop.add_writer(self._fd, room.set)
         try:
-            async with asyncio.timeout(self._write_timeout):
+            async with asyncio.timeout(WRITE_TIMEOUT):
                 await room.wait()
         except TimeoutError:
             raise Lost("device.silent") from None

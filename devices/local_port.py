@@ -77,7 +77,11 @@ def why_not_open(error: OSError, path: str, *, age: float | None = None) -> Devi
 @contextmanager
 def opened(fd: int, path: str) -> Iterator[FdPort]:
     """The port on an fd from `open_path`, closed when the block ends."""
-    port = FdPort(fd, ends=os.isatty(fd), gone=lambda: not Path(path).exists())
+    try:
+        port = FdPort(fd, ends=os.isatty(fd), gone=lambda: not Path(path).exists())
+    except PermissionError as error:  # epoll's word for what cannot be waited on: /dev/null
+        os.close(fd)
+        raise Refused("device.port_invalid", path=path) from error
     try:
         yield port
     finally:

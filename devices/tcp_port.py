@@ -15,7 +15,7 @@ from typing import Any
 import serial.rfc2217
 
 from devices.errors import Absent, DeviceError, Lost, Refused
-from devices.fd_port import CHUNK, FULL, FdPort, Inbox
+from devices.fd_port import CHUNK, FULL, WRITE_TIMEOUT, FdPort, Inbox
 from devices.local_port import Line, why_not_open
 from devices.thread import in_thread
 
@@ -145,7 +145,7 @@ class Rfc2217Port:
         async with self._writing:
             self._inbox.check()
             try:
-                await in_thread(lambda: self._remote.write(data), timeout=5.0, name="write rfc2217")
+                await in_thread(lambda: self._remote.write(data), timeout=WRITE_TIMEOUT)
             except TimeoutError:
                 raise Lost("device.silent") from None
             except (serial.SerialException, OSError):
