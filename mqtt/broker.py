@@ -99,6 +99,11 @@ class PrivateBroker:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
+    async def ended(self) -> int:
+        """Wait for the broker's process to end by itself; its exit status."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def _start(self) -> None:
         program = self._program()
         with self._log.open("wb") as output:
@@ -176,7 +181,9 @@ class PrivateBroker:
             "allow_anonymous false\n"
             f"password_file {passwords}\n"
             "persistence false\n"
-            "max_queued_messages 0\n"
+            # Not 0, "no limit": before 2.0.22 that ends the connection of whoever is refused a
+            # publish (eclipse-mosquitto/mosquitto#3244).
+            "max_queued_messages 1000000\n"
             "max_inflight_messages 200\n"
             "set_tcp_nodelay true\n"
             "log_dest stderr\n"

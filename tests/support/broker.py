@@ -36,10 +36,17 @@ class Mosquitto:
         self.log = folder / "mosquitto.log"
         self._process: asyncio.subprocess.Process | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        # Not `max_queued_messages 0`: before mosquitto 2.0.22 that ends the connection of whoever
+        # is refused a publish (eclipse-mosquitto/mosquitto#3244).
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nuser root\nmax_queued_messages 0\n"
+            f"listener {self.port} 127.0.0.1\nuser root\nmax_queued_messages 1000000\n"
             f"set_tcp_nodelay true\nlog_type all\nlog_dest file {self.log}\n{config}"
         )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Returns when it answers."""

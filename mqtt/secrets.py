@@ -1,0 +1,54 @@
+"""Keys and passwords: from files, never from the configuration or the command line.
+
+The one rule: nothing but a secret's path is ever shown.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+class SecretError(Exception):
+    """A secret cannot be had; the message names its file and says what to do."""
+
+
+def read_secret(path: Path) -> str:
+    """A secret's file, stripped. A relative path is sought among systemd's credentials first
+    (``$CREDENTIALS_DIRECTORY``, systemd.exec(5)). Raises `SecretError`.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and not path.is_absolute() and (Path(credentials) / path).exists():
+        path = Path(credentials) / path
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        raise SecretError(f"{path}: no such file. Write the secret into it, mode 0600.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not text"
+        raise SecretError(f"{path} cannot be read: {why}") from None
+
+
+def read_badge_key(path: Path) -> bytes:
+    """The key that hashes a shop's badge numbers (`mqtt.identity`). Raises `SecretError`."""
+    try:
+        key = bytes.fromhex(read_secret(path))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise SecretError(f"{path} must hold 64 hex digits, such as `openssl rand -hex 32` gives")
+    return key
+
+
+def make_badge_key(path: Path) -> None:
+    """Write a new key, for its owner's eyes only; leave one that is there. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
