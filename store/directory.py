@@ -69,6 +69,7 @@ class Directory:
                 if row is not None:
                     return Entry.model_validate_json(row[0])
         except sqlite3.Error as error:
+            self._writer.note_damage(error)
             raise refusal(error) from error
         return None
 

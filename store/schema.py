@@ -96,8 +96,7 @@ def migrate(
     Raises `StoreTooNew` for a store of a newer edged, which is left untouched.
     """
     found = version(connection)
-    if found > len(migrations):
-        raise StoreTooNew("store.too_new", found=str(found), known=str(len(migrations)))
+    _refuse_newer(found, len(migrations))
     for number, step in enumerate(migrations[found:], start=found + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -110,8 +109,14 @@ def migrate(
                 connection.execute("ROLLBACK")
             raise
     connection.execute(
-        "INSERT INTO meta VALUES('epoch', ?) ON CONFLICT DO NOTHING", (secrets.token_hex(8),)
+        "INSERT INTO meta(key, value) VALUES('epoch', ?) ON CONFLICT DO NOTHING",
+        (secrets.token_hex(8),),
     )
+
+
+def _refuse_newer(found: int, known: int) -> None:
+    if found > known:
+        raise StoreTooNew("store.too_new", found=str(found), known=str(known))
 
 
 def sound(connection: sqlite3.Connection, *, thorough: bool) -> bool:
@@ -162,12 +167,13 @@ def snapshot(path: Path) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:")
     try:
         reader.backup(copy)
+        _refuse_newer(version(copy), len(MIGRATIONS))
     except sqlite3.Error as error:
         copy.close()
         raise StoreError("store.unreadable", path=str(path), why=str(error)) from error
+    except BaseException:
+        copy.close()
+        raise
     finally:
         reader.close()
-    if version(copy) > len(MIGRATIONS):
-        copy.close()
-        raise StoreTooNew("store.too_new", found=str(version(copy)), known=str(len(MIGRATIONS)))
     return copy

@@ -85,6 +85,11 @@ class Writer:
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    def note_damage(self, error: Exception) -> None:
+        """Have the file looked through at the next start, if `error` says that it is broken."""
+        if damaged(error):
+            self._on_damage()
+
     # --- on the thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -122,8 +127,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - handed to the caller it belongs to
             if len(batch) > 1:
                 return [outcome for job in batch for outcome in self._settle([job])]
-            if damaged(error):
-                self._on_damage()
+            self.note_damage(error)
             if batch[0].future is None:
                 log.warning("store: a line was not kept: %s", refusal(error))
             return [(batch[0], None, refusal(error))]

@@ -1,0 +1,288 @@
+"""The till's barcode rules, as Odoo applies them, and the codes that they let a label carry.
+
+The one rule: no label leaves with a code that the till would take for something else. `label_code`
+reads every code back through the whole nomenclature before it gives it away.
+
+How Odoo matches (9 to 19): rules by `sequence`; a rule whose `encoding` does not hold for the code
+is passed over; the pattern is a prefix, ``.`` any character, ``{NNDDD}`` the value's digits (N
+whole, D decimal), everything else a regular expression; the first match wins. The product is
+looked up by the base code: value digits at zero, check digit made anew.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from devices.ean import check_digit, valid
+from mqtt.messages import Catalogue, Product, Rule
+
+WEIGHT_TYPES = frozenset({"weight"})
+PRICE_TYPES = frozenset({"price", "price_to_weight", "FF_price_to_weight"})
+"""Types whose value is the price of the label: Odoo's, OCA's, and one shop's own."""
+
+_VALUE = re.compile(r"\{(N*)(D*)\}")
+_LENGTHS = {"ean13": 13, "ean8": 8, "upca": 12}
+_TO_EAN = ("upc2ean", "always")
+_TO_UPC = ("ean2upc", "always")
+
+
+class LabelRefused(Exception):
+    """The till would misread this label. `key` says what is wrong, in words for the staff."""
+
+    def __init__(self, key: str, **params: str) -> None:
+        super().__init__(key)
+        self.key = key
+        self.params = params
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the till makes of a code."""
+
+    type: str
+    value: Decimal
+    """In the rule's unit (kg, money, per cent) with the rule's decimals; 0 when it has none."""
+    base_code: str
+    code: str
+    """The code as the rule saw it: 13 digits for an EAN-13 rule and a UPC-A code."""
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCode:
+    """A code that the till reads as the product and the value it stands for."""
+
+    barcode: str
+    type: str
+
+
+def match(rules: Iterable[Rule], code: str, upc_ean_conv: str = "always") -> Match | None:
+    """What a till with these rules takes `code` for; None when no rule wants it."""
+    for rule in sorted(rules, key=lambda rule: rule.sequence):
+        found = _match_one(rule, code, upc_ean_conv)
+        if found is not None:
+            return found
+    return None
+
+
+def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
+    if rule.encoding == "ean13" and upc_ean_conv in _TO_EAN and _encoded(code, "upca"):
+        code = "0" + code
+    elif (
+        rule.encoding == "upca"
+        and upc_ean_conv in _TO_UPC
+        and code.startswith("0")
+        and _encoded(code, "ean13")
+    ):
+        code = code[1:]
+    if not _encoded(code, rule.encoding):
+        return None
+    pattern, base, value = rule.pattern, code, Decimal(0)
+    place = _VALUE.search(pattern)
+    if place is not None:
+        start, width = place.start(), len(place[0]) - 2
+        digits = code[start : start + width]
+        if len(digits) < width or not _digits(digits or "0"):
+            return None
+        value = Decimal(int(digits or "0")).scaleb(-len(place[2]))
+        base = code[:start] + "0" * width + code[start + width :]
+        pattern = pattern[:start] + "0" * width + pattern[place.end() :]
+    try:
+        # As long as the pattern, as in Odoo: what follows is free.
+        if re.match(pattern, base[: len(pattern)]) is None:
+            return None
+    except re.error:
+        return None
+    if rule.encoding in _LENGTHS:
+        base = base[:-1] + check_digit(base[:-1])
+    return Match(rule.type, value, base, code, rule)
+
+
+def _encoded(code: str, encoding: str) -> bool:
+    """Whether `code` is what the encoding asks for, check digit included."""
+    if encoding == "any":
+        return True
+    return len(code) == _LENGTHS.get(encoding, 0) and valid(code)
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+# --- labels ----------------------------------------------------------------------------------
+
+
+def encode(product_barcode: str, rule: Rule, value: int) -> str:
+    """The 13 digits: `value` (in the rule's last decimal place) put into the product's code.
+
+    Raises ValueError when the rule has no value digits or the value does not fit in them.
+    """
+    place = _VALUE.search(rule.pattern)
+    if place is None:
+        raise ValueError(f"the rule {rule.pattern} has no value digits")
+    start, width = place.start(), len(place[0]) - 2
+    if not 0 <= value < 10**width:
+        raise ValueError(f"{value} does not fit in the {width} value digits of {rule.pattern}")
+    body = product_barcode[:start] + str(value).zfill(width) + product_barcode[start + width :]
+    return body[:12] + check_digit(body[:12])
+
+
+def label_code(
+    catalogue: Catalogue, product: Product, *, grams: int, cents: int | None
+) -> LabelCode:
+    """The code of a label, after the till's own rules have read it back.
+
+    `cents` (the label's price) is needed only where the till's rule carries a price. Raises
+    `LabelRefused` with what is wrong with the weight, the product or the till's rules.
+    """
+    rule = _rule_for(catalogue, product)
+    kind = rule.type
+    _check_zero_and_unique(catalogue, product, rule)
+    if grams <= 0:
+        raise LabelRefused("barcode.no_weight")
+    if kind in PRICE_TYPES and not cents:
+        raise LabelRefused("barcode.no_price")
+    amount = Decimal(grams).scaleb(-3) if kind in WEIGHT_TYPES else Decimal(cents or 0).scaleb(-2)
+    barcode = encode(product.barcode, rule, _places(rule, amount))
+    read = match(catalogue.rules, barcode, catalogue.upc_ean_conv)
+    if (
+        read is None
+        or (read.type, read.value, read.base_code) != (kind, amount, product.barcode)
+        or not valid(barcode)
+    ):
+        raise LabelRefused("barcode.misread", code=barcode, pattern=_pattern(read))
+    return LabelCode(barcode, kind)
+
+
+def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
+    """The rule that the till applies to the product's code, if it is one for a label's value."""
+    if not catalogue.rules:
+        raise LabelRefused("barcode.no_rules")
+    if not _encoded(product.barcode, "ean13"):
+        raise LabelRefused("barcode.not_ean13", code=product.barcode)
+    first = match(catalogue.rules, product.barcode, catalogue.upc_ean_conv)
+    if first is None:
+        raise LabelRefused("barcode.no_rule", code=product.barcode)
+    if first.type in WEIGHT_TYPES | PRICE_TYPES and _VALUE.search(first.rule.pattern):
+        return first.rule
+    meant = [rule for rule in catalogue.rules if rule.type in WEIGHT_TYPES | PRICE_TYPES]
+    wanted = match(meant, product.barcode, catalogue.upc_ean_conv)
+    if wanted is None:
+        raise LabelRefused("barcode.not_weighed", code=product.barcode, type=first.type)
+    raise LabelRefused(
+        "barcode.caught",
+        code=product.barcode,
+        pattern=first.rule.pattern,
+        type=first.type,
+        wanted=wanted.rule.pattern,
+    )
+
+
+def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -> None:
+    if encode(product.barcode, rule, 0) != product.barcode:
+        raise LabelRefused("barcode.not_zero", code=product.barcode, pattern=rule.pattern)
+    for other in catalogue.products:
+        # Another code with the same first digits becomes the same code on its labels.
+        if other.id != product.id and _zeroed(other.barcode, rule) == product.barcode:
+            raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
+
+
+def _zeroed(barcode: str, rule: Rule) -> str:
+    return encode(barcode, rule, 0) if len(barcode) == 13 and _digits(barcode) else barcode
+
+
+def _places(rule: Rule, amount: Decimal) -> int:
+    """The amount in the rule's last decimal place. Raises `LabelRefused` when it cannot be."""
+    place = _VALUE.search(rule.pattern)
+    assert place is not None
+    whole, decimals = len(place[1]), len(place[2])
+    scaled = amount.scaleb(decimals)
+    if scaled != scaled.to_integral_value():
+        raise LabelRefused("barcode.too_coarse", pattern=rule.pattern, amount=str(amount))
+    if scaled >= 10 ** (whole + decimals):
+        key = "barcode.too_heavy" if rule.type in WEIGHT_TYPES else "barcode.too_dear"
+        most = Decimal(10 ** (whole + decimals) - 1).scaleb(-decimals)
+        raise LabelRefused(key, most=str(most))
+    return int(scaled)
+
+
+def _pattern(read: Match | None) -> str:
+    return read.rule.pattern if read is not None else ""
+
+
+# --- decoders --------------------------------------------------------------------------------
+
+
+def decode_embedded(vector: Mapping[str, Any]) -> dict[str, Any]:
+    """What a code means under ``config``: one rule (``pattern``, ``type``, ``encoding``) or several
+    (``rules``), ``upc_ean_conv``, and ``verifier_index`` where a price has a GS1 verifier digit.
+
+    Without an encoding, a right EAN-13 is taken for one. Without an index, the digit before a
+    price of four or five digits is tried as the verifier; shops are free to use it otherwise.
+    """
+    code, config = str(vector["input"]), dict(vector.get("config") or {})
+    given = config.get("rules") or [config]
+    default = "ean13" if _encoded(code, "ean13") else "any"
+    try:
+        rules = [
+            Rule.model_validate({"sequence": n, "encoding": default, **rule})
+            for n, rule in enumerate(given)
+        ]
+    except ValueError as error:
+        raise ValueError("config needs `pattern` and `type` of the till's rule") from error
+    found = match(rules, code, str(config.get("upc_ean_conv", "always")))
+    if found is None:
+        return {"kind": "barcode", "type": "error", "code": code}
+    answer: dict[str, Any] = {
+        "kind": "barcode",
+        "type": found.type,
+        "code": found.code,
+        "value": str(found.value),
+        "base_code": found.base_code,
+    }
+    verified = _verified(found, config.get("verifier_index"))
+    return answer if verified is None else answer | {"verifier_ok": verified}
+
+
+def _verified(found: Match, index: int | None) -> bool | None:
+    """Whether the verifier digit of the price is right; None when there can be none."""
+    place = _VALUE.search(found.rule.pattern)
+    if place is None or len(place[0]) - 2 not in (4, 5) or found.type not in PRICE_TYPES:
+        return None
+    start, width = place.start(), len(place[0]) - 2
+    at = start - 1 if index is None else int(index)
+    if not 0 <= at < len(found.code):
+        return None
+    return found.code[at] == price_verifier(found.code[start : start + width])
+
+
+def decode_price_check(vector: Mapping[str, Any]) -> dict[str, Any]:
+    """The GS1 verifier digit of a price of four or five digits."""
+    return {"kind": "check_digit", "digit": price_verifier(str(vector["input"]))}
+
+
+# GS1 General Specifications 7.9.2: the weighting factors, as tables from digit to product.
+_2_MINUS = "0246891357"
+_3 = "0369258147"
+_5_PLUS = "0516273849"
+_5_MINUS = "0594837261"
+
+
+def price_verifier(price: str) -> str:
+    """GS1 General Specifications 7.9.3 (four digits) and 7.9.4 (five).
+
+    Raises ValueError for anything else.
+    """
+    if not _digits(price) or len(price) not in (4, 5):
+        raise ValueError("a GS1 price verifier belongs to a price of four or five digits")
+    if len(price) == 4:
+        total = _weighted(price, (_2_MINUS, _2_MINUS, _3, _5_MINUS))
+        return str(total * 3 % 10)
+    total = _weighted(price, (_5_PLUS, _2_MINUS, _5_MINUS, _5_PLUS, _2_MINUS))
+    return str(_5_MINUS.index(str(-total % 10)))
+
+
+def _weighted(price: str, tables: tuple[str, ...]) -> int:
+    return sum(int(table[int(digit)]) for digit, table in zip(price, tables, strict=True))

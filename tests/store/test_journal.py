@@ -1,0 +1,41 @@
+from support.stores import opened
+
+from store.journal import KEEP
+
+
+async def test_the_newest_line_comes_first_and_nothing_has_to_be_waited_for(tmp_path):
+    async with opened(tmp_path) as store:
+        store.journal.add("warning", "device.unplugged", {"port": "usb"}, "scale")
+        store.journal.add("info", "device.back", device="scale")
+        back, unplugged = await store.journal.recent()
+        assert (back.key, back.level, back.device) == ("device.back", "info", "scale")
+        assert unplugged.params == {"port": "usb"}
+        assert unplugged.at <= back.at
+
+
+async def test_lines_cost_no_fsync_of_their_own(tmp_path):
+    async with opened(tmp_path) as store:
+        before = store.commits
+        for n in range(100):
+            store.journal.add("info", "x.y", {"n": str(n)})
+        await store.journal.recent()
+        assert store.commits == before
+
+
+async def test_only_the_newest_are_kept(tmp_path):
+    async with opened(tmp_path) as store:
+        for n in range(KEEP + 500):
+            store.journal.add("info", "x.y", {"n": str(n)})
+        lines = await store.journal.recent(KEEP * 2)
+        assert len(lines) == KEEP
+        assert lines[0].params["n"] == str(KEEP + 499)
+        store.journal.add("info", "x.z")
+        assert len(await store.journal.recent(KEEP * 2)) == KEEP
+
+
+async def test_lines_are_there_after_a_restart_and_numbers_go_on(tmp_path):
+    async with opened(tmp_path) as store:
+        store.journal.add("info", "x.first")
+    async with opened(tmp_path) as store:
+        store.journal.add("info", "x.second")
+        assert [line.key for line in await store.journal.recent()] == ["x.second", "x.first"]

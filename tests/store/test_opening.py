@@ -1,0 +1,206 @@
+import fcntl
+import os
+import sqlite3
+import stat
+import threading
+
+import pytest
+from support.stores import badge, catalogue, entry, fact, opened, product
+
+from store import StoreBusy, StoreError, StoreTooNew
+from store.schema import MIGRATIONS, connect_writer, migrate, snapshot, sound, version
+from store.store import FILE
+
+
+def damage(path, *, at=0, length=200_000):
+    """Overwrite a part of the file with what a failing card gives."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xa5" * max(0, min(length, size - at)))
+
+
+async def test_files_are_for_this_user_only(tmp_path):
+    folder = tmp_path / "deep" / "store"
+    async with opened(folder) as store:
+        await store.outbox.put("badge", fact())
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert modes.pop("photos") == 0o700
+        assert set(modes) >= {"lock", FILE, f"{FILE}-wal", f"{FILE}-shm", "reserve"}
+        assert set(modes.values()) == {0o600}
+
+
+async def test_a_second_opener_is_told_that_it_is_busy(tmp_path):
+    async with opened(tmp_path):
+        with pytest.raises(StoreBusy) as refused:
+            async with opened(tmp_path):
+                pass
+        assert refused.value.key == "store.busy"
+    async with opened(tmp_path):
+        pass
+
+
+async def test_a_folder_that_is_not_ours_is_told_with_its_path(tmp_path, monkeypatch):
+    def denied(*_args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(fcntl, "flock", denied)  # root may write anywhere
+    with pytest.raises(StoreError) as refused:
+        async with opened(tmp_path):
+            pass
+    assert refused.value.key == "store.permission"
+    assert refused.value.params == {"path": str(tmp_path)}
+
+
+@pytest.mark.parametrize("wreck", ["header", "garbage", "middle", "cut"])
+async def test_a_damaged_file_is_set_aside_and_the_station_goes_on(tmp_path, wreck):
+    async with opened(tmp_path) as store:
+        epoch = store.outbox.epoch
+        for n in range(200):
+            await store.outbox.put("badge", fact(n))
+        await store.outbox.put("photo", fact(), attachment=b"portrait")
+    path = tmp_path / FILE
+    size = path.stat().st_size
+    if wreck == "header":
+        damage(path, length=100)
+    elif wreck == "garbage":
+        path.write_bytes(os.urandom(50_000))
+    elif wreck == "middle":
+        damage(path, at=4096, length=size - 8192)
+    else:
+        os.truncate(path, size // 2)
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert store.set_aside.name.startswith(f"{FILE}.corrupt-")
+        assert store.set_aside.exists()
+        assert store.outbox.epoch != epoch
+        assert (await store.outbox.put("badge", fact())).seq == 1
+        assert (await store.journal.recent())[0].key == "store.set_aside"
+        (photos,) = tmp_path.glob("photos.corrupt-*")
+        assert [file.read_bytes() for file in photos.iterdir()] == [b"portrait"]
+    async with opened(tmp_path) as store:
+        assert store.set_aside is None
+        assert store.outbox.last.get() == 1
+
+
+async def test_damage_met_in_use_is_told_and_set_aside_at_the_next_start(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(5000)], entry(1).next_shift)
+    path = tmp_path / FILE
+    async with opened(tmp_path) as store:
+        # The pages in use lie damaged behind the connection's back.
+        damage(path, at=8192, length=path.stat().st_size)
+        with pytest.raises(StoreError) as refused:
+            for n in range(5000):
+                store.directory.lookup([badge(n)])
+        assert refused.value.key == "store.corrupted"
+    assert (tmp_path / "damaged").exists()
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert not (tmp_path / "damaged").exists()
+
+
+async def test_a_store_of_a_newer_edged_is_left_untouched(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("badge", fact())
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(StoreTooNew) as refused:
+        async with opened(tmp_path):
+            pass
+    assert refused.value.params == {
+        "found": str(len(MIGRATIONS) + 1),
+        "known": str(len(MIGRATIONS)),
+    }
+    assert (tmp_path / FILE).read_bytes() == before
+    with pytest.raises(StoreTooNew):
+        snapshot(tmp_path / FILE)
+
+
+async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
+    async with opened(tmp_path):
+        pass
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    threads = {thread.name for thread in threading.enumerate()}
+    with pytest.raises(StoreTooNew):
+        async with opened(tmp_path):
+            pass
+    assert "store-writer" not in {t.name for t in threading.enumerate()} - threads
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.close()
+    async with opened(tmp_path):
+        pass
+
+
+def test_migrations_apply_one_by_one_and_each_whole_or_not_at_all(tmp_path):
+    first = ("CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL)",)
+    second = ("CREATE TABLE extra(x)", "ALTER TABLE meta ADD COLUMN more TEXT")
+    broken = ("CREATE TABLE half(x)", "CREATE TABLE nonsense(")
+    connection = connect_writer(tmp_path / "a.sqlite")
+    migrate(connection, (first,))
+    assert version(connection) == 1
+    epoch = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, (first, broken))
+    assert version(connection) == 1
+    assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchall()
+    migrate(connection, (first, second))
+    assert version(connection) == 2
+    assert connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() == epoch
+    connection.close()
+
+
+def test_the_quick_check_gives_up_in_time_and_the_thorough_one_does_not(tmp_path, monkeypatch):
+    path = tmp_path / "big.sqlite"
+    connection = connect_writer(path)
+    migrate(connection)
+    connection.execute("BEGIN")
+    connection.executemany(
+        "INSERT INTO outbox(id, kind, body) VALUES(?, 'badge', ?)",
+        ((str(n), b"x" * 500) for n in range(20_000)),
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    damage(path, at=path.stat().st_size - 8192)
+    connection = connect_writer(path)
+    monkeypatch.setattr("store.schema._QUICK_CHECK_S", 0.0)
+    assert sound(connection, thorough=False)
+    assert not sound(connection, thorough=True)
+    connection.close()
+
+
+async def test_the_catalogue_is_kept_whole(tmp_path):
+    leeks = catalogue(product("2112345000008"))
+    async with opened(tmp_path) as store:
+        assert store.catalogue.current.get() is None
+        await store.catalogue.replace(catalogue())
+        await store.catalogue.replace(leeks)
+        assert store.catalogue.current.get() == leeks
+    async with opened(tmp_path) as store:
+        assert store.catalogue.current.get() == leeks
+
+
+async def test_a_copy_can_be_taken_while_the_daemon_runs(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("badge", fact())
+        copy = snapshot(tmp_path / FILE)
+        assert copy.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
+        copy.close()
+        await store.outbox.put("badge", fact())
+
+
+async def test_nothing_runs_after_closing(tmp_path):
+    async with opened(tmp_path) as store:
+        store.journal.add("info", "x.y")
+    with pytest.raises(StoreError) as refused:
+        await store.outbox.put("badge", fact())
+    assert refused.value.key == "store.closed"
+    async with opened(tmp_path) as store:
+        assert [line.key for line in await store.journal.recent()] == ["x.y"]

@@ -1,0 +1,262 @@
+import asyncio
+import json
+import stat
+
+import pytest
+from support.stores import fact, opened
+
+from mqtt.messages import Ack, Envelope, Parked
+from store import settling
+from store.outbox import Outbox
+
+
+async def put(outbox: Outbox, count: int) -> list[Envelope]:
+    return list(await asyncio.gather(*(outbox.put("badge", fact(n)) for n in range(count))))
+
+
+async def test_a_fact_gets_its_envelope_and_the_bytes_are_that_envelope(tmp_path):
+    async with opened(tmp_path) as store:
+        envelope = await store.outbox.put("badge", fact(7))
+        (row,) = await store.outbox.waiting(0, 10)
+        assert (row.seq, row.id, row.kind) == (1, envelope.id, "badge")
+        assert Envelope.model_validate_json(row.body) == envelope
+        said = json.loads(row.body)
+        assert said["data"]["who"] == {"kind": "member", "id": 7}
+        assert said["at"].endswith("Z")
+        assert said["clock"] == "synced"
+        assert said["epoch"] == store.outbox.epoch
+        assert store.outbox.last.get() == 1
+
+
+async def test_numbers_have_no_gap_and_follow_the_order_of_the_calls(tmp_path):
+    async with opened(tmp_path) as store:
+        envelopes = await put(store.outbox, 1200)
+        assert [envelope.seq for envelope in envelopes] == list(range(1, 1201))
+        assert len({envelope.id for envelope in envelopes}) == 1200
+        assert [envelope.id for envelope in envelopes] == sorted(e.id for e in envelopes)
+
+
+async def test_facts_that_come_together_share_an_fsync(tmp_path):
+    async with opened(tmp_path) as store:
+        before = store.commits
+        await put(store.outbox, 400)
+        # One for what found the writer idle, then groups of up to 500.
+        assert store.commits - before < 40
+
+
+async def test_a_lone_fact_is_committed_by_itself(tmp_path):
+    async with opened(tmp_path) as store:
+        before = store.commits
+        for n in range(5):
+            await store.outbox.put("badge", fact(n))
+        assert store.commits - before == 5
+
+
+async def test_waiting_gives_what_is_above_in_order_and_no_more_than_asked(tmp_path):
+    async with opened(tmp_path) as store:
+        await put(store.outbox, 10)
+        assert [row.seq for row in await store.outbox.waiting(3, 4)] == [4, 5, 6, 7]
+        assert await store.outbox.waiting(10, 4) == []
+
+
+async def test_stored_ends_the_resending_and_done_lets_go(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 10)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=4))
+        assert [row.seq for row in await outbox.waiting(0, 99)] == [7, 8, 9, 10]
+        status = outbox.status()
+        assert (status.waiting, status.stored, status.parked) == (4, 2, 0)
+        assert outbox.settled.get() == settling.Settled(6, 4)
+
+
+async def test_an_older_acknowledgement_takes_nothing_back(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 10)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=8, done=8))
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=2))
+        assert outbox.settled.get() == settling.Settled(8, 8)
+        assert [row.seq for row in await outbox.waiting(0, 99)] == [9, 10]
+
+
+async def test_another_epochs_acknowledgement_is_ignored(tmp_path):
+    async with opened(tmp_path) as store:
+        await put(store.outbox, 3)
+        await store.outbox.acknowledge(Ack(epoch="another", stored=3, done=3))
+        assert len(await store.outbox.waiting(0, 99)) == 3
+
+
+async def test_parked_facts_are_kept_and_hold_nobody_up(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 5)
+        parked = Parked(seq=2, id=facts[1].id, why="unknown product")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=5, done=5, parked=(parked,)))
+        status = outbox.status()
+        assert (status.waiting, status.stored, status.parked) == (0, 0, 1)
+        assert status.oldest_at is None
+
+
+async def test_a_parked_fact_that_a_person_retried_is_done(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 3)
+        parked = Parked(seq=2, id=facts[1].id, why="unknown product")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3, parked=(parked,)))
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3))
+        assert outbox.status().parked == 0
+
+
+async def test_a_parked_entry_with_another_id_parks_nothing(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 2)
+        stranger = Parked(seq=2, id="somebody-else", why="?")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2, done=1, parked=(stranger,)))
+        status = outbox.status()
+        assert (status.stored, status.parked) == (1, 0)
+
+
+async def test_replay_sends_the_very_same_bytes_again(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 6)
+        before = await outbox.waiting(0, 99)
+        parked = Parked(seq=5, id=facts[4].id, why="?")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=6, parked=(parked,)))
+        assert await outbox.replay(3) == 3
+        assert await outbox.waiting(0, 99) == before[2:]
+        assert outbox.settled.get() == settling.Settled(2, 2)
+        status = outbox.status()
+        assert (status.waiting, status.stored, status.parked) == (4, 0, 0)
+        assert status.oldest_at == facts[2].at
+
+
+async def test_replay_tells_what_is_not_there_any_more(tmp_path, monkeypatch):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 6)
+        # Seven days later: what was done is forgotten, what waits is not.
+        monkeypatch.setattr(settling, "KEEP_S", -10)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=4, done=4))
+        assert await outbox.replay(2) == 5
+        assert [row.seq for row in await outbox.waiting(0, 99)] == [5, 6]
+        assert await outbox.replay(40) == 40
+
+
+async def test_retention_never_forgets_what_odoo_does_not_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(settling, "KEEP_S", -10)
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 9)
+        parked = Parked(seq=1, id=facts[0].id, why="?")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=3, parked=(parked,)))
+        kept = [envelope.seq async for envelope in outbox.export()]
+        assert kept == [1, 4, 5, 6, 7, 8, 9]
+
+
+async def test_numbers_go_on_when_everything_was_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(settling, "KEEP_S", -10)
+    async with opened(tmp_path) as store:
+        await put(store.outbox, 3)
+        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=3, done=3))
+        assert [e.seq async for e in store.outbox.export()] == []
+    async with opened(tmp_path) as store:
+        assert (await store.outbox.put("badge", fact())).seq == 4
+
+
+async def test_everything_is_as_it_was_after_a_restart(tmp_path):
+    async with opened(tmp_path) as store:
+        epoch = store.outbox.epoch
+        facts = await put(store.outbox, 10)
+        parked = Parked(seq=2, id=facts[1].id, why="?")
+        await store.outbox.acknowledge(Ack(epoch=epoch, stored=6, done=4, parked=(parked,)))
+        rows, status = await store.outbox.waiting(0, 99), store.outbox.status()
+    async with opened(tmp_path) as store:
+        assert store.outbox.epoch == epoch
+        assert store.outbox.last.get() == 10
+        assert store.outbox.settled.get() == settling.Settled(6, 4)
+        assert await store.outbox.waiting(0, 99) == rows
+        assert store.outbox.status() == status
+
+
+async def test_a_new_store_has_a_new_epoch(tmp_path):
+    async with opened(tmp_path / "a") as a, opened(tmp_path / "b") as b:
+        assert a.outbox.epoch != b.outbox.epoch
+
+
+async def test_a_disk_that_forgot_facts_gives_no_number_twice(tmp_path):
+    """The bridge has 12 facts of this store, which knows of 3: a card that lied about its fsync."""
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 3)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=12, done=12))
+        assert outbox.last.get() == 12
+        assert (await outbox.put("badge", fact())).seq == 13
+        assert [row.seq for row in await outbox.waiting(0, 99)] == [13]
+        assert (await store.journal.recent())[0].key == "store.behind"
+
+
+async def test_a_photo_lies_beside_its_fact_until_odoo_has_it(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        envelope = await outbox.put("photo", fact(), attachment=b"\xff\xd8jpeg")
+        (row,) = await outbox.waiting(0, 9)
+        assert row.attachment is not None
+        assert row.attachment.read_bytes() == b"\xff\xd8jpeg"
+        assert row.attachment.name == f"{envelope.id}.jpg"
+        assert stat.S_IMODE(row.attachment.stat().st_mode) == 0o600
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1))
+        assert row.attachment.exists()
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1, done=1))
+        assert not row.attachment.exists()
+        await outbox.replay(1)
+        assert (await outbox.waiting(0, 9))[0].attachment is None
+
+
+async def test_a_parked_photo_is_kept_until_it_is_settled(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        envelope = await outbox.put("photo", fact(), attachment=b"jpeg")
+        (row,) = await outbox.waiting(0, 9)
+        parked = Parked(seq=1, id=envelope.id, why="?")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1, done=1, parked=(parked,)))
+        assert row.attachment is not None
+        assert row.attachment.exists()
+    async with opened(tmp_path) as store:
+        assert row.attachment.exists()
+        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=1, done=1))
+        assert not row.attachment.exists()
+
+
+async def test_photos_without_a_fact_are_removed_at_the_next_start(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("photo", fact(), attachment=b"kept")
+    orphan = tmp_path / "photos" / "0193.jpg"
+    orphan.write_bytes(b"a crash came between the file and its row")
+    async with opened(tmp_path) as store:
+        (row,) = await store.outbox.waiting(0, 9)
+        assert not orphan.exists()
+        assert row.attachment is not None
+        assert row.attachment.read_bytes() == b"kept"
+
+
+async def test_a_caller_that_gives_up_does_not_hide_the_fact(tmp_path):
+    async with opened(tmp_path) as store:
+        task = asyncio.create_task(store.outbox.put("badge", fact()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async for last in store.outbox.last.changes():
+            if last == 1:
+                break
+        assert store.outbox.status().waiting == 1
+
+
+async def test_export_gives_everything_that_is_kept(tmp_path):
+    async with opened(tmp_path) as store:
+        facts = await put(store.outbox, 1203)
+        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=600, done=600))
+        assert [envelope async for envelope in store.outbox.export()] == facts

@@ -1,0 +1,60 @@
+"""A real store in a temporary folder, and facts to put into it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mqtt.messages import BadgeData, Catalogue, Entry, Product, Rule, Who
+from store import Store
+
+AT = datetime(2026, 11, 21, 17, 13, 22, 41000, tzinfo=UTC)
+
+
+def badge(n: int) -> str:
+    """A badge hash; consecutive ones fall into different shards."""
+    return f"{n * 0x9E3779B1 % (1 << 32):08x}{n:024x}"
+
+
+def fact(n: int = 1) -> BadgeData:
+    return BadgeData(device="reader", badge=badge(n), who=Who(kind="member", id=n), shown="ok")
+
+
+def entry(n: int, **changes: object) -> Entry:
+    fields = {
+        "badge": badge(n),
+        "who": {"kind": "member", "id": n},
+        "first_name": f"Prénom {n}",
+        "verdict": "ok",
+        "next_shift": AT + timedelta(days=n % 28),
+        "language": "fr",
+    }
+    return Entry.model_validate(fields | changes)
+
+
+def rule(pattern: str, type_: str = "weight", sequence: int = 10, encoding: str = "ean13") -> Rule:
+    return Rule(sequence=sequence, type=type_, encoding=encoding, pattern=pattern)
+
+
+def product(barcode: str, number: int = 1, **changes: object) -> Product:
+    fields = {
+        "id": number,
+        "name": f"Produit {number}",
+        "number": str(number),
+        "price_cents_per_kg": 295,
+        "barcode": barcode,
+    }
+    return Product.model_validate(fields | changes)
+
+
+def catalogue(*products: Product, rules: tuple[Rule, ...] = ()) -> Catalogue:
+    return Catalogue(as_of=AT, digest="0" * 64, products=products, rules=rules)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Store]:
+    store = await Store.open(folder, clock=lambda: "synced")
+    try:
+        yield store
+    finally:
+        await store.close()
