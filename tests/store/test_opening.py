@@ -92,8 +92,7 @@ async def test_damage_met_in_use_is_told_and_set_aside_at_the_next_start(tmp_pat
         # The pages in use lie damaged behind the connection's back.
         damage(path, at=8192, length=path.stat().st_size)
         with pytest.raises(StoreError) as refused:
-            for n in range(5000):
-                store.directory.lookup([badge(n)])
+            store.directory.lookup([badge(100_000 + n) for n in range(5000)])
         assert refused.value.key == "store.corrupted"
     assert (tmp_path / "damaged").exists()
     async with opened(tmp_path) as store:
