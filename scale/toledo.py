@@ -1,0 +1,297 @@
+"""The driver of a Mettler-Toledo 8217 scale (Ariva, Viva, Diva, many scanner-scales).
+
+The one rule: a number is shown only while the scale keeps answering it. A condition, a doubtful
+frame or silence takes it away; a late answer is never taken for the next request's.
+
+The protocol numbers nothing and protects nothing beyond parity. So: one request in flight, input
+thrown away before each, a pause after a missed answer long enough for a late one to pass, and a
+weight is believed only in the shape (length, point, net) of the weight before it, because a lost
+character changes the shape. Zero and tare happen only when a person asks.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from devices import DeviceError, Lost, Refused
+from devices.ports import Line, Port, open_port, plugged
+from scale.toledo_wire import (
+    CLEAR_TARE,
+    DECIMALS,
+    ECHO_OFF,
+    ECHO_ON,
+    TARE,
+    WEIGH,
+    ZERO,
+    Codec,
+    Echo,
+    Echoed,
+    Event,
+    Flags,
+    Status,
+    Weighed,
+    decode,
+)
+from scale.weight import Scale, Weight
+
+__all__ = ["Toledo8217", "ToledoSettings", "decode", "identify"]
+
+_MISSES = 3
+_COMMAND_EXTRA = 0.15
+"""Zero, tare and clear may take this much longer than a weight."""
+_FAST = 0.012
+"""Seconds between requests while the weight changes: what an exchange takes at 9600 baud."""
+_SETTLED = 1.0
+"""The weight changes until it has been the same for this long."""
+
+
+class ToledoSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    port: str
+    unit: Literal["kg", "lb"] = "kg"
+    """What the scale was set to: it is not on the wire."""
+    baud: int = Field(default=9600, ge=300, le=115_200)
+    bits: Literal[7, 8] = 7
+    parity: Literal["N", "E", "O"] = "E"
+    stop: Literal[1, 2] = 1
+    poll_ms: int = Field(default=36, ge=10, le=1000)
+    """From one request to the next while nothing changes."""
+    timeout_ms: int = Field(default=250, ge=50, le=500)
+    """Without an answer for this long the weight is no longer known."""
+
+
+@dataclass(eq=False, slots=True)
+class _Order:
+    """A person's request, waiting for its turn between two weighings."""
+
+    request: bytes
+    refusal: Callable[[Flags], str]
+    done: asyncio.Future[None]
+
+
+class Toledo8217(Scale):
+    """One 8217. Implements `Tares` and `Zeroes`; both raise `DeviceError` when it says no."""
+
+    Settings: ClassVar[type[BaseModel]] = ToledoSettings
+
+    def __init__(self, name: str, settings: ToledoSettings) -> None:
+        super().__init__(name)
+        self.settings = settings
+        self._orders: deque[_Order] = deque()
+        self._running = False
+
+    async def plugged(self) -> None:
+        await plugged(self.settings.port)
+
+    async def run(self) -> None:
+        settings = self.settings
+        line = Line(settings.baud, settings.bits, settings.parity, settings.stop)
+        async with open_port(settings.port, line) as port:
+            self._running = True
+            try:
+                await _Polling(self, port, self._orders).forever()
+            finally:
+                self._running = False
+                self._dismiss()
+
+    async def zero(self) -> None:
+        await self._order(ZERO, _why_not_zeroed)
+
+    async def tare(self) -> None:
+        await self._order(TARE, _why_not_tared)
+
+    async def clear_tare(self) -> None:
+        await self._order(CLEAR_TARE, _why_not_cleared)
+
+    async def _order(self, request: bytes, refusal: Callable[[Flags], str]) -> None:
+        if not self._running:
+            raise Lost("device.unplugged")
+        order = _Order(request, refusal, asyncio.get_running_loop().create_future())
+        self._orders.append(order)
+        await order.done
+
+    def _dismiss(self) -> None:
+        while self._orders:
+            order = self._orders.popleft()
+            if not order.done.done():
+                order.done.set_exception(Lost("device.unplugged"))
+
+
+class _Polling:
+    """One open port: asks, believes or doubts, and asks again."""
+
+    def __init__(self, scale: Toledo8217, port: Port, orders: deque[_Order]) -> None:
+        self._scale = scale
+        self._port = port
+        self._orders = orders
+        self._codec = Codec()
+        self._timeout = scale.settings.timeout_ms / 1000
+        self._poll = scale.settings.poll_ms / 1000
+        self._decimals = DECIMALS[scale.settings.unit]
+        self._shape: tuple[int, int, bool] | None = None
+        self._misses = 0
+        self._doubts = 0
+        self._changed_at = 0.0
+
+    async def forever(self) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            while self._orders:
+                # It leaves the queue last: what interrupts it then still finds it, and says so.
+                await self._obey(self._orders[0])
+                self._orders.popleft()
+            asked = now()
+            event = await self._ask(WEIGH, self._timeout)
+            if isinstance(event, Status):
+                self._condition(event)
+            elif not (isinstance(event, Weighed) and self._believe(event)):
+                await self._missed()
+                continue
+            changing = self._doubts or now() - self._changed_at < _SETTLED
+            pause = asked + (min(_FAST, self._poll) if changing else self._poll) - now()
+            # Even without a pause, nobody else may be kept waiting by a scale that answers at once.
+            await asyncio.sleep(max(pause, 0))
+
+    async def _ask(
+        self, request: bytes, timeout: float, wanted: tuple[type[Event], ...] = (Weighed, Status)
+    ) -> Event | None:
+        """Send a request; the newest event of what comes back, or None when it does not in time."""
+        port, codec = self._port, self._codec
+        codec.reset()
+        port.discard()
+        try:
+            async with asyncio.timeout(timeout):
+                await port.write(request)
+                while True:
+                    events = codec.feed(await port.read())
+                    if events and isinstance(events[-1], wanted):
+                        return events[-1]
+        except TimeoutError:
+            return None
+
+    def _condition(self, status: Status) -> None:
+        flags = status.flags
+        self._found(
+            Weight(
+                value=None,
+                unit=self._scale.settings.unit,
+                stable=Flags.MOTION not in flags,
+                net=Flags.NET in flags,
+                zero=Flags.CENTER_ZERO in flags,
+                over=Flags.OVER in flags,
+                under=Flags.UNDER in flags,
+                raw=bytes([0x3F, status.byte]),
+            )
+        )
+
+    def _believe(self, weighed: Weighed) -> bool:
+        """Take a weight whose shape is that of the one before; doubt one that differs, once."""
+        raw = weighed.raw
+        shape = (len(raw), raw.find(b"."), weighed.net)
+        if shape != self._shape:
+            self._shape = shape
+            self._doubts += 1
+            return self._doubts == 1
+        unit = self._scale.settings.unit
+        if weighed.value.as_tuple().exponent != -self._decimals:
+            raise Refused("scale.wrong_unit", unit=unit)
+        self._found(
+            Weight(
+                weighed.value,
+                unit,
+                stable=True,
+                net=weighed.net,
+                over=False,
+                under=False,
+                raw=raw,
+            )
+        )
+        return True
+
+    def _found(self, weight: Weight) -> None:
+        scale = self._scale
+        before = scale.reading.get()
+        if before is None:
+            scale.is_up()
+        if weight != before:
+            self._changed_at = asyncio.get_running_loop().time()
+        scale.reading.set(weight)
+        self._misses = self._doubts = 0
+
+    async def _missed(self) -> None:
+        """No weight that can be shown: say so, and let a late answer pass before asking again."""
+        self._scale.reading.set(None)
+        self._shape, self._doubts = None, 0
+        self._misses += 1
+        if self._misses >= _MISSES:
+            raise Lost("device.silent")
+        # A probe that died halfway leaves the scale in echo mode, where it never weighs.
+        await _exchange(self._port, ECHO_OFF, self._timeout, lambda _: False)
+
+    async def _obey(self, order: _Order) -> None:
+        if order.done.done():  # whoever asked has gone
+            return
+        self._scale.reading.set(None)  # what was shown is about to mean something else
+        event = await self._ask(order.request, self._timeout + _COMMAND_EXTRA, (Status,))
+        key = order.refusal(event.flags) if isinstance(event, Status) else "device.silent"
+        if key and not order.done.done():
+            order.done.set_exception(DeviceError(key))
+        elif not order.done.done():
+            order.done.set_result(None)
+        if not isinstance(event, Status):
+            await self._missed()
+
+
+def _why_not_zeroed(flags: Flags) -> str:
+    if Flags.CENTER_ZERO in flags:
+        return ""
+    return "scale.moving" if Flags.MOTION in flags else "scale.zero_refused"
+
+
+def _why_not_tared(flags: Flags) -> str:
+    if Flags.NET in flags:
+        return ""
+    return "scale.moving" if Flags.MOTION in flags else "scale.tare_refused"
+
+
+def _why_not_cleared(flags: Flags) -> str:
+    return "scale.tare_kept" if Flags.NET in flags else ""
+
+
+async def identify(port: Port, timeout: float = 0.5) -> bool:
+    """Whether an 8217 is at the other end: it repeats a word in echo mode, then leaves that mode.
+
+    Raises `Lost` when the port goes. Send this only where a stray "Ehello" does no harm.
+    """
+    word = b"hello"
+
+    def repeated(events: list[Event]) -> bool:
+        said = b"".join(event.data for event in events if isinstance(event, Echoed))
+        return Echo(on=True) in events and said == word
+
+    try:
+        return await _exchange(port, ECHO_ON + word, timeout, repeated)
+    finally:
+        await _exchange(port, ECHO_OFF, timeout, lambda events: Echo(on=False) in events)
+
+
+async def _exchange(
+    port: Port, request: bytes, timeout: float, enough: Callable[[list[Event]], bool]
+) -> bool:
+    """Send, and listen until the events are enough (True) or the time is over (False)."""
+    codec = Codec()
+    events: list[Event] = []
+    port.discard()
+    try:
+        async with asyncio.timeout(timeout):
+            await port.write(request)
+            while not enough(events):
+                events = (events + codec.feed(await port.read()))[-64:]
+    except TimeoutError:
+        return False
+    return True
