@@ -35,7 +35,7 @@ NOT_ALLOWED_WAIT_S = 60.0
 
 
 async def run(config: BridgeConfig) -> None:
-    """Serve the configured sites until cancelled. Raises `SecretError`, and ValueError for a URL."""
+    """Serve the sites until cancelled. Raises `SecretError`, or ValueError for a wrong URL."""
     addresses = _addresses(config)
     thread = OneThread("inbox")
     try:
