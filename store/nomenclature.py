@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from devices.ean import check_digit, valid
+from devices.ean import check_digit, ean13, is_digits, valid
 from mqtt.messages import Catalogue, Product, Rule
 
 WEIGHT_TYPES = frozenset({"weight"})
@@ -84,7 +84,7 @@ def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
     if place is not None:
         start, width = place.start(), len(place[0]) - 2
         digits = code[start : start + width]
-        if len(digits) < width or not _digits(digits or "0"):
+        if len(digits) < width or not is_digits(digits or "0"):
             return None
         value = Decimal(int(digits or "0")).scaleb(-len(place[2]))
         base = code[:start] + "0" * width + code[start + width :]
@@ -107,10 +107,6 @@ def _encoded(code: str, encoding: str) -> bool:
     return len(code) == _LENGTHS.get(encoding, 0) and valid(code)
 
 
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
 # --- labels ----------------------------------------------------------------------------------
 
 
@@ -126,7 +122,7 @@ def encode(product_barcode: str, rule: Rule, value: int) -> str:
     if not 0 <= value < 10**width:
         raise ValueError(f"{value} does not fit in the {width} value digits of {rule.pattern}")
     body = product_barcode[:start] + str(value).zfill(width) + product_barcode[start + width :]
-    return body[:12] + check_digit(body[:12])
+    return ean13(body[:12])
 
 
 def label_code(
@@ -167,7 +163,11 @@ def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
         raise LabelRefused("barcode.no_rule", code=product.barcode)
     if first.type in WEIGHT_TYPES | PRICE_TYPES and _VALUE.search(first.rule.pattern):
         return first.rule
-    meant = [rule for rule in catalogue.rules if rule.type in WEIGHT_TYPES | PRICE_TYPES]
+    meant = [
+        rule
+        for rule in catalogue.rules
+        if rule.type in WEIGHT_TYPES | PRICE_TYPES and _VALUE.search(rule.pattern)
+    ]
     wanted = match(meant, product.barcode, catalogue.upc_ean_conv)
     if wanted is None:
         raise LabelRefused("barcode.not_weighed", code=product.barcode, type=first.type)
@@ -183,14 +183,18 @@ def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
 def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -> None:
     if encode(product.barcode, rule, 0) != product.barcode:
         raise LabelRefused("barcode.not_zero", code=product.barcode, pattern=rule.pattern)
+    fixed = _fixed_digits(product.barcode, rule)
     for other in catalogue.products:
-        # Another code with the same first digits becomes the same code on its labels.
-        if other.id != product.id and _zeroed(other.barcode, rule) == product.barcode:
+        # Another code with the same fixed digits becomes the same code on its labels.
+        if other.id != product.id and _fixed_digits(other.barcode, rule) == fixed:
             raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
 
 
-def _zeroed(barcode: str, rule: Rule) -> str:
-    return encode(barcode, rule, 0) if len(barcode) == 13 and _digits(barcode) else barcode
+def _fixed_digits(barcode: str, rule: Rule) -> tuple[str, str]:
+    """What is neither value nor check digit."""
+    place = _VALUE.search(rule.pattern)
+    assert place is not None
+    return barcode[: place.start()], barcode[place.end() - 2 : 12]
 
 
 def _places(rule: Rule, amount: Decimal) -> int:
@@ -275,7 +279,7 @@ def price_verifier(price: str) -> str:
 
     Raises ValueError for anything else.
     """
-    if not _digits(price) or len(price) not in (4, 5):
+    if not is_digits(price) or len(price) not in (4, 5):
         raise ValueError("a GS1 price verifier belongs to a price of four or five digits")
     if len(price) == 4:
         total = _weighted(price, (_2_MINUS, _2_MINUS, _3, _5_MINUS))

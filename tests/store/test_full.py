@@ -24,9 +24,7 @@ def limit(connection, pages):
 
 async def fill(store):
     """Put facts until one is refused; returns how many were kept."""
-    await store._writer.run(
-        lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + 20)
-    )
+    await store._writer.run(lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + 20))
     kept = 0
     while True:
         try:
