@@ -61,7 +61,10 @@ class Address:
         `user` and `password` go before those of the URL. Raises ValueError with a sentence that
         holds no secret.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # whose text may hold the password
+            raise ValueError("A broker's address looks like mqtt://broker:1883") from None
         if parts.scheme not in PORTS:
             raise ValueError("A broker's address begins with mqtt:// or mqtts://")
         try:

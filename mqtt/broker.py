@@ -166,7 +166,7 @@ class PrivateBroker:
             return [mosquitto, "-c", str(self._mosquitto_files())]
         if importlib.util.find_spec("iotcore") is not None:
             self.kind = "iotcore"
-            return [sys.executable, str(HERE / "iotcore_child.py"), str(self._iotcore_file())]
+            return [sys.executable, "-I", str(HERE / "iotcore_child.py"), str(self._iotcore_file())]
         raise BrokerMissing
 
     def _mosquitto_files(self) -> Path:

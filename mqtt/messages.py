@@ -5,7 +5,7 @@ bridge of different ages understand each other. Money is integer cents, mass int
 UTC; no message carries a badge number, and a name only where a screen must show it (first name).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
@@ -15,6 +15,7 @@ from mqtt.topics import NAME
 
 def iso_ms(at: datetime) -> str:
     """UTC with milliseconds and a Z: ``2026-11-21T17:13:22.041Z``."""
+    at = at.astimezone(UTC)  # a time that came with another offset must not get a Z unchanged
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
