@@ -4,15 +4,20 @@ The one rule: a time that may be wrong is marked so. The kernel knows (`adjtimex
 UNSYNC bit is set at boot and cleared by whatever sets the clock (timesyncd, chrony, ntpd, GPS).
 """
 
+import asyncio
 import ctypes
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from mqtt.messages import Clock
+from mqtt.messages import Clock, ClockData
+from store.envelope import boot_id, uptime_ms
+from store.outbox import Outbox
 
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
 _HOLDOVER_AFTER_S = 24 * 3600
+LOOK_S = 5.0
 
 
 class _Timex(ctypes.Structure):
@@ -63,3 +68,16 @@ class ClockQuality:
             return "unsynced"
         # The kernel drops its mark long before a crystal drifts by a second.
         return "synced" if now - self._last < _HOLDOVER_AFTER_S else "holdover"
+
+
+async def tell_when_right(quality: Callable[[], Clock], outbox: Outbox) -> None:
+    """Put a `clock` fact when a clock that was wrong at our start becomes right, then return.
+
+    Facts made before carry `boot` and `up`; with this one the bridge can work out their time.
+    """
+    if quality() != "unsynced":
+        return
+    while quality() == "unsynced":  # noqa: ASYNC110 - the kernel calls nobody
+        await asyncio.sleep(LOOK_S)
+    data = ClockData(boot=boot_id(), up=uptime_ms(), at=datetime.now(UTC))
+    await outbox.put("clock", data)

@@ -95,8 +95,8 @@ class Downlink:
         elif message.topic.startswith(site.directory_shard("")):
             if message.body:  # empty: a shard that has no entries any more; the head says so
                 shard = DirectoryShard.model_validate_json(message.body)
-                await self._store.directory.apply_shard(shard)
-                self._missing.set(self._missing.get() - {shard.shard})
+                if await self._store.directory.apply_shard(shard):
+                    self._missing.set(self._missing.get() - {shard.shard})
         elif message.topic == site.catalogue_head:
             self._bridge_seen.set(datetime.now(UTC))
             await self._store.catalogue.replace(Catalogue.model_validate_json(message.body))

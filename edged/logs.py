@@ -20,3 +20,8 @@ def set_up(*, verbose: bool) -> None:
     # These tell every request and every frame, which may name a member's page or a photo.
     for chatty in ("uvicorn", "httpx", "httpcore", "asyncio", "PIL", "multipart"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def quiet() -> None:
+    """For commands that answer on standard output: nothing but errors besides."""
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(message)s")

@@ -61,6 +61,7 @@ class Reports:
                     group.create_task(self._health(session, device))
                     if device.name in self._values and isinstance(device, Scale):
                         group.create_task(self._weight(session, device))
+                await asyncio.Event().wait()  # a station without devices has a state, too
         finally:
             self._session = None
 

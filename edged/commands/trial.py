@@ -1,0 +1,132 @@
+"""`edged try`: one device, in a technician's hand.
+
+The one rule: a round trip with a verdict, and no trace: no fact is made, no badge number shown
+whole. The station must be stopped, for a device has one master.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from devices.keep import keep
+
+from badge_reader import BadgeReader
+from camera import Camera
+from devices import Device
+from edged import logs
+from edged.cli import MISUSED, NO_ANSWER, OK
+from edged.config import load
+from edged.drivers import make_device
+from edged.problems import nearest
+from printer import Label, NotPrinted, Printer
+from scale import Scale
+
+TEST_LABEL = Label(
+    title="Étiquette d’essai",
+    number="n° 000",
+    details="edged try printer",
+    weights="Net 0,000 kg   0,00 €/kg",
+    barcode="2100000000005",
+    price="0,00 €",
+    price_note="essai",
+    footer="┌ └ ┐ ┘",
+)
+
+
+def main(options: argparse.Namespace) -> int:
+    logs.quiet()
+    config = load(options.config)
+    tables = {table.name: table for table in config.devices if table.family == options.family}
+    if options.name not in tables:
+        hint = nearest(options.name, tables)
+        print(f"edged try: no {options.family} '{options.name}'.{hint}", file=sys.stderr)
+        return MISUSED
+    return asyncio.run(_try(make_device(tables[options.name]), options.seconds, options.output))
+
+
+async def _try(device: Device, seconds: float, output: Path | None) -> int:
+    keeping = asyncio.create_task(keep(device))
+    telling = asyncio.create_task(_tell_health(device))
+    answered = asyncio.Event()
+    try:
+        async with asyncio.timeout(seconds):
+            async for health in device.health.changes():
+                if health.usable:
+                    break
+            await _trial(device, answered, output)
+    except TimeoutError:
+        if not answered.is_set():
+            health = device.health.get()
+            print(f"No answer within {seconds:g} s: {health.state.value} {health.key}".rstrip())
+    finally:
+        for task in (keeping, telling):
+            task.cancel()
+        await asyncio.gather(keeping, telling, return_exceptions=True)
+    return OK if answered.is_set() else NO_ANSWER
+
+
+async def _tell_health(device: Device) -> None:
+    async for health in device.health.changes():
+        said = " ".join([health.key, *(f"{k}={v}" for k, v in health.params.items())])
+        print(f"{device.name}: {health.state.value} {said}".rstrip(), flush=True)
+
+
+async def _trial(device: Device, answered: asyncio.Event, output: Path | None) -> None:
+    match device:
+        case BadgeReader():
+            await _badge(device, answered)
+        case Scale():
+            await _weights(device, answered)
+        case Printer():
+            await _label(device, answered)
+        case Camera():
+            await _picture(device, answered, output)
+
+
+async def _badge(reader: BadgeReader, answered: asyncio.Event) -> None:
+    print("Show a badge. Its number is masked; Ctrl-C ends.", flush=True)
+    async with reader.badges.listen() as badges:
+        badge = await anext(badges)
+    kind = "digits" if badge.text.isdigit() else "characters"
+    print(f"read {badge}: {len(badge.text)} {kind}", flush=True)
+    answered.set()
+
+
+async def _weights(scale: Scale, answered: asyncio.Event) -> None:
+    print("Put something on, take it off. Every change is shown.", flush=True)
+    async for weight in scale.reading.changes():
+        if weight is None:
+            print("nothing known", flush=True)
+        elif weight.value is None:
+            print(_condition(weight.over, weight.under), flush=True)
+        else:
+            answered.set()
+            net = " net" if weight.net else ""
+            print(f"{weight.value} {weight.unit}{net}", flush=True)
+
+
+def _condition(over: bool | None, under: bool | None) -> str:
+    if over:
+        return "too heavy"
+    return "below zero" if under else "moving"
+
+
+async def _label(printer: Printer, answered: asyncio.Event) -> None:
+    try:
+        await printer.print(TEST_LABEL)
+    except NotPrinted as error:
+        print(f"not printed: {error}")
+        return
+    print("A label should be out: are its four corners on it, does a scanner read the bars?")
+    answered.set()
+
+
+async def _picture(camera: Camera, answered: asyncio.Event, output: Path | None) -> None:
+    jpeg = await camera.still()
+    if output is None:
+        print(f"one picture of {len(jpeg)} bytes (--output FILE keeps it)")
+    else:
+        output.write_bytes(jpeg)
+        print(f"one picture of {len(jpeg)} bytes in {output}")
+    answered.set()

@@ -1,0 +1,148 @@
+"""The daemon, from top to bottom: store, devices, screens, link, and the same backwards.
+
+The one rule: core tasks (store, screens, link) take the daemon down when they fail, so that
+systemd starts a sound one; devices never do.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from kiosk.app import build
+from kiosk.server import serve
+
+import edged
+from devices import Device, Value
+from devices.keep import keep_all
+from edged.clock import ClockQuality, tell_when_right
+from edged.config import Config, ScreensTable
+from edged.drivers import make_device
+from edged.notify import Pulse, notify
+from edged.uplink import Uplink
+from kiosk.booth import Booth
+from kiosk.entrance import Entrance
+from kiosk.station import Station
+from kiosk.weighing import Weighing
+from mqtt.secrets import SecretError, make_badge_key, read_badge_key
+from store import Store, StoreError
+
+log = logging.getLogger(__name__)
+
+STORE_LOOK_S = 2.0
+"""How often the store's writing thread is asked whether it lives."""
+
+
+class CannotStart(Exception):
+    """Something outside the configuration file stops us; the message says what to do."""
+
+
+async def run(config: Config) -> None:
+    """Run the station until SIGTERM or SIGINT. Raises `CannotStart`."""
+    loop = asyncio.get_running_loop()
+    station = asyncio.create_task(_run(config), name="station")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, station.cancel)
+    try:
+        await station
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _run(config: Config) -> None:
+    clock = ClockQuality(trusted=config.station.clock == "trusted")
+    devices = {table.name: make_device(table) for table in config.devices}
+    async with _store(config.station.data, clock) as store:
+        uplink = _uplink(config, store, devices)
+        station = Station(
+            site=config.station.site,
+            name=config.station.name,
+            coop=config.station.coop or config.station.site,
+            language=config.station.language,
+            timezone=config.station.zone,
+            build=edged.__version__,
+            store=store,
+            folder=config.station.data,
+            devices=devices,
+            badge_key=_badge_key(config),
+            clock=clock,
+            link=uplink.state if uplink else None,
+            bridge_seen=uplink.bridge_seen if uplink else Value[datetime | None](None),
+        )
+        await _core(config, station, uplink)
+
+
+@asynccontextmanager
+async def _store(folder: Path, clock: ClockQuality) -> AsyncIterator[Store]:
+    try:
+        store = await Store.open(folder, clock=clock)
+    except StoreError as error:
+        raise CannotStart(f"{folder}: {error}") from error
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _badge_key(config: Config) -> bytes:
+    named = config.station.badge_key_file
+    path = named or config.station.data / "badge.key"
+    try:
+        if named is None:
+            make_badge_key(path)
+        return read_badge_key(path)
+    except (SecretError, OSError) as error:
+        raise CannotStart(str(error)) from error
+
+
+def _uplink(config: Config, store: Store, devices: Mapping[str, Device]) -> Uplink | None:
+    if config.mqtt is None:
+        return None
+    try:
+        return Uplink(config, config.mqtt, store, devices)
+    except SecretError as error:
+        raise CannotStart(f"[mqtt] password_file: {error}") from error
+
+
+async def _core(config: Config, station: Station, uplink: Uplink | None) -> None:
+    screens = _screens(config.screens, station)
+    app = build(station, **screens)
+    pulse = Pulse()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep_all(station.devices.values()), name="devices")
+        for name, screen in screens.items():
+            if screen is not None:
+                group.create_task(screen.run(), name=f"screen.{name}")
+        group.create_task(
+            serve(app, port=config.kiosk.port, listening=_ready), name="screens' server"
+        )
+        group.create_task(tell_when_right(station.clock, station.store.outbox), name="clock")
+        group.create_task(_look_at_store(station.store, pulse), name="store")
+        group.create_task(pulse.feed(), name="watchdog")
+        if uplink is not None:
+            group.create_task(uplink.run(), name="link")
+
+
+def _screens(
+    tables: ScreensTable, station: Station
+) -> dict[str, Entrance | Weighing | Booth | None]:
+    return {
+        "entrance": Entrance(station, tables.entrance) if tables.entrance else None,
+        "weighing": Weighing(station, tables.scale) if tables.scale else None,
+        "booth": Booth(station, tables.photo) if tables.photo else None,
+    }
+
+
+def _ready(port: int) -> None:
+    log.info("ready: http://127.0.0.1:%d/", port)
+    notify(f"READY=1\nPORT={port}\nSTATUS=http://127.0.0.1:{port}/")
+
+
+async def _look_at_store(store: Store, pulse: Pulse) -> None:
+    while True:
+        await store.alive()
+        pulse.beat("store")
+        await asyncio.sleep(STORE_LOOK_S)

@@ -1,0 +1,85 @@
+"""Everything that crosses the broker, from the station's side.
+
+The one rule: the station owes the network nothing. Whatever happens here, screens and devices go
+on; what could not be sent waits in the outbox.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+import edged
+from devices import Device, Value
+from edged import onebox
+from edged.config import Config, MqttTable
+from edged.delivery import Delivery
+from edged.downlink import Downlink
+from edged.reports import Reports
+from mqtt.link import Address, Link, LinkState, NotAllowed, Session
+from mqtt.secrets import read_secret
+from mqtt.topics import StationTopics
+from store import Store
+
+log = logging.getLogger(__name__)
+
+REFUSED_WAIT_S = 60.0
+
+
+class Uplink:
+    """One for the daemon's life. Raises `mqtt.secrets.SecretError` when it is made."""
+
+    def __init__(
+        self, config: Config, mqtt: MqttTable, store: Store, devices: Mapping[str, Device]
+    ) -> None:
+        self._config = config
+        self._mqtt = mqtt
+        password = read_secret(mqtt.password_file) if mqtt.password_file else None
+        self._addresses = mqtt.addresses(password=password)
+        topics = StationTopics(mqtt.root, config.station.site, config.station.name)
+        self._client_id = f"{config.station.site}/{config.station.name}"
+        self.state: Value[LinkState] = Value(LinkState(up=False, key="link.connecting"))
+        self.bridge_seen: Value[datetime | None] = Value(None)
+        self._delivery = Delivery(store.outbox, topics)
+        self._reports = Reports(
+            topics,
+            devices,
+            tuple(mqtt.values),
+            build=edged.__version__,
+            epoch=store.outbox.epoch,
+        )
+        self._downlink = Downlink(
+            store, topics, self._delivery, devices, self._reports.say_state, self.bridge_seen
+        )
+
+    async def run(self) -> None:
+        """Hold the link until cancelled."""
+        if self._mqtt.broker is None:
+            await self._hold(self._addresses)
+            return
+        bridge = self._config.bridge.config if self._config.bridge else None
+        await onebox.run(self._config.station.data / "broker", bridge, self._hold)
+
+    async def _hold(self, addresses: list[Address]) -> None:
+        link = Link(addresses, client_id=self._client_id, will=self._reports.will)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell(link))
+            group.create_task(link.run(self._converse))
+
+    async def _tell(self, link: Link) -> None:
+        async for state in link.state.changes():
+            self.state.set(state)
+
+    async def _converse(self, session: Session) -> None:
+        try:
+            await session.subscribe(*self._downlink.filters)
+        except NotAllowed as error:
+            # An ACL that a person must correct: without the bridge's word nothing can be let go.
+            log.error("the broker refuses this station's topics: %s", error)  # noqa: TRY400
+            self._delivery.trouble.set("link.topics_refused")
+            await asyncio.sleep(REFUSED_WAIT_S)
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reports.run(session))
+            group.create_task(self._downlink.run(session))
+            group.create_task(self._delivery.run(session))
