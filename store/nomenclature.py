@@ -183,18 +183,14 @@ def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
 def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -> None:
     if encode(product.barcode, rule, 0) != product.barcode:
         raise LabelRefused("barcode.not_zero", code=product.barcode, pattern=rule.pattern)
-    fixed = _fixed_digits(product.barcode, rule)
-    for other in catalogue.products:
-        # Another code with the same fixed digits becomes the same code on its labels.
-        if other.id != product.id and _fixed_digits(other.barcode, rule) == fixed:
-            raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
-
-
-def _fixed_digits(barcode: str, rule: Rule) -> tuple[str, str]:
-    """What is neither value nor check digit."""
     place = _VALUE.search(rule.pattern)
     assert place is not None
-    return barcode[: place.start()], barcode[place.end() - 2 : 12]
+    start, end = place.start(), place.end() - 2
+    fixed = product.barcode[:start], product.barcode[end:12]
+    for other in catalogue.products:
+        # Another code with the same fixed digits becomes the same code on its labels.
+        if other.id != product.id and (other.barcode[:start], other.barcode[end:12]) == fixed:
+            raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
 
 
 def _places(rule: Rule, amount: Decimal) -> int:

@@ -3,6 +3,7 @@ child below has a real limit on how large its files may grow.
 """
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -24,22 +25,27 @@ def limit(connection, pages):
 
 async def fill(store):
     """Put facts until one is refused; returns how many were kept."""
-    await store._writer.run(lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + 20))
-    kept = 0
-    while True:
+    await grow_by(store, 20)
+    for n in itertools.count():
         try:
-            await store.outbox.put("badge", fact(kept))
-        except StoreFull as refused:
-            assert refused.key == "store.full"
-            return kept
-        kept += 1
+            await store.outbox.put("badge", fact(n))
+        except StoreFull:
+            break
+    assert store.outbox.trouble.get() == "store.full"
+    return store.outbox.last.get()
+
+
+async def grow_by(store, pages):
+    """Let the file grow by so many pages of 4 KiB, and no further."""
+    await store._writer.run(
+        lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + pages)
+    )
 
 
 async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path):
     async with opened(tmp_path) as store:
         kept = await fill(store)
         assert kept > 10
-        assert store.outbox.trouble.get() == "store.full"
         assert store.outbox.status().waiting == kept
         await store._writer.run(lambda c: limit(c, 1 << 30))
         assert (await store.outbox.put("badge", fact())).seq == kept + 1
@@ -62,9 +68,7 @@ async def test_when_full_the_reserve_is_given_back_and_then_put_back(tmp_path):
 
 async def test_a_group_that_does_not_fit_keeps_what_fits_and_refuses_the_rest(tmp_path):
     async with opened(tmp_path) as store:
-        await store._writer.run(
-            lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + 5)
-        )
+        await grow_by(store, 5)
         puts = (store.outbox.put("badge", fact(n)) for n in range(200))
         results = await asyncio.gather(*puts, return_exceptions=True)
         kept = [result.seq for result in results if not isinstance(result, BaseException)]
@@ -79,9 +83,7 @@ async def test_acknowledgements_are_taken_although_the_disk_is_full(tmp_path):
     async with opened(tmp_path) as store:
         kept = await fill(store)
         # What the reserve gave back.
-        await store._writer.run(
-            lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + SIZE // 4096)
-        )
+        await grow_by(store, SIZE // 4096)
         await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=kept, done=kept))
         assert store.outbox.status().waiting == 0
 
@@ -89,9 +91,7 @@ async def test_acknowledgements_are_taken_although_the_disk_is_full(tmp_path):
 async def test_no_room_for_members_leaves_the_old_directory(tmp_path):
     async with opened(tmp_path) as store:
         await store.directory.replace([entry(1)], entry(1).next_shift)
-        await store._writer.run(
-            lambda c: limit(c, c.execute("PRAGMA page_count").fetchone()[0] + 5)
-        )
+        await grow_by(store, 5)
         with pytest.raises(StoreFull):
             await store.directory.replace([entry(n) for n in range(5000)], entry(2).next_shift)
         assert store.directory.lookup([entry(1).badge]) == entry(1)

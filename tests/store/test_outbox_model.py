@@ -70,9 +70,7 @@ class OutboxModel(RuleBasedStateMachine):
         for seq, kept in enumerate(self.facts, start=1):
             if seq in parked and kept.state in (WAITING, STORED):
                 kept.state = PARKED
-            elif seq <= self.done and kept.state == PARKED and seq not in parked:
-                kept.state = DONE
-            elif seq <= self.done and kept.state in (WAITING, STORED):
+            elif seq <= self.done and seq not in parked:
                 kept.state = DONE
             elif seq <= self.stored and kept.state == WAITING:
                 kept.state = STORED
