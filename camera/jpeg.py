@@ -12,7 +12,7 @@ import re
 LIMIT = 16 * 1024 * 1024
 """No picture is larger: whatever claims to be is noise."""
 
-_SOI, _EOI, _SOS, _DHT, _TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0x01
+_SOI, _EOI, _SOS, _DQT, _DHT, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0x01
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _START = b"\xff\xd8\xff"
 # Within a scan FF 00 is a byte of data, FF D0-D7 restarts it and FF FF fills: only others end it.
@@ -48,6 +48,11 @@ class BrokenJpegError(ValueError):
     """These bytes are not one picture."""
 
 
+def _must(fact: object) -> None:
+    if not fact:
+        raise BrokenJpegError("its headers do not add up")
+
+
 class _Walk:
     """Walks one picture from its SOI at offset 0 of a growing buffer; no byte is seen twice."""
 
@@ -56,6 +61,8 @@ class _Walk:
         self._in_scan = False
         self._has_tables = False
         self._scan_at = 0
+        self._quantizers: set[int] = set()
+        self._wanted: set[int] = set()
         self.size = (0, 0)
 
     def end(self, data: bytearray) -> int | None:
@@ -75,8 +82,7 @@ class _Walk:
             if code == 0xFF:
                 self._at += 1
             elif code == _EOI:
-                if not self._scan_at or not all(self.size):
-                    raise BrokenJpegError("a picture with nothing in it")
+                _must(self._scan_at and all(self.size) and self._wanted <= self._quantizers)
                 return self._at + 2
             elif code == _TEM:
                 self._at += 2
@@ -93,16 +99,33 @@ class _Walk:
             raise BrokenJpegError("a header shorter than its own length")
         if len(data) < max(body, self._at + 2 + length):
             return False
-        if code in _FRAMES and length >= 8:
-            height, width = data[body + 1 : body + 3], data[body + 3 : body + 5]
-            self.size = (int.from_bytes(width, "big"), int.from_bytes(height, "big"))
-        elif code == _DHT:
-            self._has_tables = True
-        elif code == _SOS:
-            self._scan_at = self._scan_at or self._at
-            self._in_scan = True
+        self._header(code, bytes(data[body : self._at + 2 + length]))
         self._at += 2 + length
         return True
+
+    def _header(self, code: int, body: bytes) -> None:
+        """What a header says must add up: else it is the front of one run into the next."""
+        if code in _FRAMES:
+            _must(self.size == (0, 0) and len(body) >= 6 and len(body) == 6 + 3 * body[5])
+            self.size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
+            self._wanted = set(body[8::3])
+        elif code == _DQT:
+            while body:
+                precision, number = body[0] >> 4, body[0] & 15
+                size = 1 + 64 * (precision + 1)
+                _must(precision <= 1 and number <= 3 and len(body) >= size)
+                self._quantizers.add(number)
+                body = body[size:]
+        elif code == _DHT:
+            while body:
+                size = 17 + sum(body[1:17])
+                _must(body[0] & 0xEC == 0 and 17 < size <= len(body))
+                self._has_tables = True
+                body = body[size:]
+        elif code == _SOS:
+            _must(len(body) >= 6 and len(body) == 4 + 2 * body[0])
+            self._scan_at = self._scan_at or self._at
+            self._in_scan = True
 
     def picture(self, data: bytearray, end: int) -> bytes:
         """The picture, with the standard tables where the camera left them out."""

@@ -5,7 +5,7 @@ network) rests the other hours of the day.
 """
 
 import asyncio
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -67,7 +67,7 @@ class MjpegCamera(StreamingCamera):
         async with open_port(self._port):
             pass
 
-    async def _vigil(self) -> NoReturn:
+    async def _vigil(self) -> None:
         while True:
             await asyncio.sleep(_VIGIL_S)
             await self._check()

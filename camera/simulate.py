@@ -32,7 +32,7 @@ class MjpegSimulator:
         self.viewers: Value[int] = Value(0)
         """How many streams are being watched."""
         self._figure = Figure(size)
-        self._number = 0
+        self.number = 0
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
 
@@ -116,9 +116,9 @@ class MjpegSimulator:
 
     def _next(self) -> bytes:
         if not self.frozen:
-            self._number += 1
-        picture = self._figure.picture(self._number)
-        return _spoilt(picture, self._number) if self.broken else picture
+            self.number += 1
+        picture = self._figure.picture(self.number)
+        return _spoilt(picture, self.number) if self.broken else picture
 
 
 def _head(status: str, kind: str) -> bytes:

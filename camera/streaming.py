@@ -10,10 +10,12 @@ import operator
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from camera.camera import Camera, Frame
 from devices import Lost
+from devices.thread import in_thread
 
 START_S = 8.0
 """How long a camera may take from being asked to its first frame."""
@@ -22,7 +24,7 @@ FROZEN_S = 5.0
 """A sensor has noise: a picture that is the same to the last bit for so long is an old one."""
 
 
-Work = Coroutine[Any, Any, NoReturn]
+Work = Coroutine[Any, Any, None]
 
 
 class StreamingCamera(Camera):
@@ -106,7 +108,8 @@ class StreamingCamera(Camera):
         stream = asyncio.create_task(self._stream(), name=f"{self.name}: stream")
         try:
             while (left := self._late_at - time.monotonic()) > 0:
-                done, _ = await asyncio.wait({stream}, timeout=left)
+                # The first frame may bring `_late_at` nearer, by no more than this allows for.
+                done, _ = await asyncio.wait({stream}, timeout=min(left, self._stale_s))
                 if done:
                     stream.result()
                     raise Lost("device.unplugged")
@@ -132,12 +135,17 @@ class StreamingCamera(Camera):
             if enough(watchers):
                 return
 
+    async def _put_away(self, close: Callable[[], None]) -> None:
+        """Call what may block for long, or for ever when the camera is dead."""
+        with suppress(TimeoutError):
+            await in_thread(close, timeout=START_S, name=f"{self.name}: close")
+
     @abstractmethod
     async def _check(self) -> None:
         """Return when the camera is there and can do what is asked; else raise."""
 
     @abstractmethod
-    async def _vigil(self) -> NoReturn:
+    async def _vigil(self) -> None:
         """While nobody watches: return never, raise `Absent` or `Lost` when it went away."""
 
     @abstractmethod

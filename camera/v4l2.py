@@ -8,7 +8,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, NoReturn, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -65,7 +65,7 @@ class V4l2Camera(StreamingCamera):
         if _MJPG not in node.formats:
             raise Refused("camera.no_mjpeg", path=self._path)
 
-    async def _vigil(self) -> NoReturn:
+    async def _vigil(self) -> None:
         while True:
             if not Path(self._path).exists():
                 raise Absent("device.unplugged")
@@ -87,7 +87,7 @@ class V4l2Camera(StreamingCamera):
                 self._take(video)
         finally:
             loop.remove_reader(video.fd)
-            await in_thread(video.close, timeout=START_S, name=f"{self.name}: close")
+            await self._put_away(video.close)
 
     def _take(self, video: VideoStream) -> None:
         try:

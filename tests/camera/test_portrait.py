@@ -1,0 +1,112 @@
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from support.cameras import picture
+
+from camera import portrait as module
+from camera.jpeg import size_of
+from camera.portrait import portrait
+
+
+def opened(jpeg: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(jpeg))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(
+    ("camera", "wanted"),
+    [
+        ((640, 480), (360, 480)),
+        ((1280, 720), (540, 720)),
+        ((1920, 1080), (810, 1080)),
+        ((2304, 1296), (972, 1296)),
+        ((480, 640), (480, 640)),
+        ((101, 500), (99, 132)),
+        ((4608, 2592), (1440, 1920)),
+        ((3, 4), (3, 4)),
+    ],
+)
+def test_three_to_four_and_never_enlarged(camera: tuple[int, int], wanted: tuple[int, int]) -> None:
+    shot = opened(portrait(picture(size=camera)))
+    assert shot.size == wanted
+    assert shot.size[0] * 4 == shot.size[1] * 3
+    assert shot.format == "JPEG"
+
+
+def test_the_centre_is_kept() -> None:
+    image = Image.new("RGB", (640, 480), "white")
+    image.paste("red", (140, 0, 500, 480))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=95)
+    shot = opened(portrait(out.getvalue()))
+    for at in ((3, 240), (356, 240), (180, 240)):
+        red, green, blue = shot.getpixel(at)
+        assert red > 230
+        assert max(green, blue) < 40
+
+
+def test_only_pixels_leave() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "MAKER-SECRET"
+    exif.get_ifd(0x8825)[1] = "N"
+    jpeg = picture(size=(300, 400), exif=exif, comment=b"COMMENT-SECRET", icc_profile=b"ICC" * 50)
+    assert b"MAKER-SECRET" in jpeg
+    assert b"COMMENT-SECRET" in jpeg
+    shot = portrait(jpeg)
+    for secret in (b"SECRET", b"Exif", b"ICC"):
+        assert secret not in shot
+    assert not opened(shot).getexif()
+
+
+def test_lying_pictures_are_put_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera stood on its side
+    assert opened(portrait(picture(size=(400, 300), exif=exif))).size == (300, 400)
+
+
+def test_grey_pictures_are_pictures() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((300, 400), 30).save(out, "JPEG")
+    assert opened(portrait(out.getvalue())).size == (300, 400)
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (30, 40)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nothing", picture()[:-30], png(), b"\xff\xd8\xff\xd9", picture(size=(2, 9))]
+)
+def test_what_is_no_picture(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        portrait(data)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    bomb = bytearray(picture())
+    at = bomb.index(b"\xff\xc0")
+    bomb[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    assert size_of(bytes(bomb)) == (65535, 65535)
+    with pytest.raises(ValueError, match="65535"):
+        portrait(bytes(bomb))
+    assert module.MAX_PIXELS < 65535 * 65535
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=3))
+def test_torn_pictures_give_a_picture_or_a_value_error(where: int, wrong: bytes) -> None:
+    jpeg = bytearray(picture(size=(40, 60)))
+    at = where % len(jpeg)
+    jpeg[at : at + len(wrong)] = wrong
+    try:
+        shot = portrait(bytes(jpeg))
+    except ValueError:
+        return
+    width, height = opened(shot).size
+    assert width * 4 == height * 3
