@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,14 +29,22 @@ def drivers(family: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"edged.{family}")}
 
 
-def load_driver(family: Family, name: str) -> type[Device]:
+class Driver(Protocol):
+    """A driver's class: what its table in the configuration may say, and how it is made."""
+
+    Settings: type[BaseModel]
+
+    def __call__(self, name: str, settings: Any) -> Device: ...
+
+
+def load_driver(family: Family, name: str) -> Driver:
     """The driver's class. It has `Settings` (a pydantic model) and takes ``(name, settings)``.
 
     Raises `Refused`: ``device.unknown_driver`` (params ``driver``, ``nearest``),
     ``device.missing_library`` (``driver``, ``library``) or ``device.driver_broken`` (``driver``,
     ``why``).
     """
-    driver: type[Device] = _load(family, name)
+    driver: Driver = _load(family, name)
     return driver
 
 

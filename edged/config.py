@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from devices import Device, DeviceError
-from devices.registry import BadSettings, Family, check_settings, drivers, load_driver
+from devices import DeviceError
+from devices.registry import BadSettings, Driver, Family, check_settings, drivers, load_driver
 from edged.problems import ConfigError, Problem, nearest
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
 from mqtt.address import Address
@@ -144,7 +144,7 @@ class DeviceTable:
     family: str
     name: str
     driver_name: str
-    driver: type[Device] | None
+    driver: Driver | None
     settings: BaseModel | None
     refused: DeviceError | None = None
 
@@ -279,7 +279,7 @@ class _Reader:
         devices: tuple[DeviceTable, ...],
     ) -> None:
         named = {family: [d.name for d in devices if d.family == family] for family in FAMILIES}
-        wanted = []
+        wanted: list[tuple[str, str, str, Family]] = []
         if screens.entrance:
             wanted.append(("entrance", "reader", screens.entrance.reader, "badge_reader"))
         if screens.scale:

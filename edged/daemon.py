@@ -12,19 +12,18 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from kiosk.app import build
-from kiosk.server import serve
-
 import edged
 from devices import Device, Value
 from devices.keep import keep_all
 from edged.clock import ClockQuality, tell_when_right
-from edged.config import Config, ScreensTable
+from edged.config import Config
 from edged.drivers import make_device
 from edged.notify import Pulse, notify
 from edged.uplink import Uplink
+from kiosk.app import build
 from kiosk.booth import Booth
 from kiosk.entrance import Entrance
+from kiosk.server import serve
 from kiosk.station import Station
 from kiosk.weighing import Weighing
 from mqtt.secrets import SecretError, make_badge_key, read_badge_key
@@ -108,14 +107,17 @@ def _uplink(config: Config, store: Store, devices: Mapping[str, Device]) -> Upli
 
 
 async def _core(config: Config, station: Station, uplink: Uplink | None) -> None:
-    screens = _screens(config.screens, station)
-    app = build(station, **screens)
+    tables = config.screens
+    entrance = Entrance(station, tables.entrance) if tables.entrance else None
+    weighing = Weighing(station, tables.scale) if tables.scale else None
+    booth = Booth(station, tables.photo) if tables.photo else None
+    app = build(station, entrance, weighing, booth)
     pulse = Pulse()
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_all(station.devices.values()), name="devices")
-        for name, screen in screens.items():
+        for screen in (entrance, weighing, booth):
             if screen is not None:
-                group.create_task(screen.run(), name=f"screen.{name}")
+                group.create_task(screen.run(), name=f"screen.{screen.name}")
         group.create_task(
             serve(app, port=config.kiosk.port, listening=_ready), name="screens' server"
         )
@@ -126,16 +128,6 @@ async def _core(config: Config, station: Station, uplink: Uplink | None) -> None
             group.create_task(uplink.run(), name="link")
 
 
-def _screens(
-    tables: ScreensTable, station: Station
-) -> dict[str, Entrance | Weighing | Booth | None]:
-    return {
-        "entrance": Entrance(station, tables.entrance) if tables.entrance else None,
-        "weighing": Weighing(station, tables.scale) if tables.scale else None,
-        "booth": Booth(station, tables.photo) if tables.photo else None,
-    }
-
-
 def _ready(port: int) -> None:
     log.info("ready: http://127.0.0.1:%d/", port)
     notify(f"READY=1\nPORT={port}\nSTATUS=http://127.0.0.1:{port}/")
@@ -143,6 +135,6 @@ def _ready(port: int) -> None:
 
 async def _look_at_store(store: Store, pulse: Pulse) -> None:
     while True:
-        await store.alive()
+        await store.outbox.waiting(0, 1)  # through the thread that writes
         pulse.beat("store")
         await asyncio.sleep(STORE_LOOK_S)

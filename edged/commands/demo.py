@@ -26,10 +26,9 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _demo(options: argparse.Namespace) -> int:
-    from kiosk.server import serve
-
     from edged.demo.panel import build
     from edged.demo.stage import Stage
+    from kiosk.server import serve
 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,12 +6,12 @@ The one rule: it exists in the demo only and listens on 127.0.0.1.
 from html import escape
 from urllib.parse import parse_qs
 
-from bridge.standin.demo import BADGES
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bridge.standin.demo import BADGES
 from edged.demo.stage import Stage
 from edged.demo.workbench import UnknownAct
 
@@ -81,12 +81,12 @@ def _page(stage: Stage) -> str:
         "<h2>Label printer</h2>",
         _button("no paper left", "labels", "paper-out"),
         _button("paper low", "labels", "paper-low"),
-        _button("new roll", "labels", "paper-ok"),
+        _button("new roll", "labels", "new-roll"),
         _button("open the cover", "labels", "open"),
         _button("close it", "labels", "close"),
         "<h2>Plugs</h2>",
     ]
-    for device in stage.bench.stands:
+    for device in stage.bench.devices:
         parts += [
             f"<p>{device}: ",
             _button("unplug", device, "unplug"),

@@ -12,9 +12,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-from bridge.standin.demo import PASSWORD, stock
-
 from bridge.standin import StandIn
+from bridge.standin.demo import PASSWORD, stock
 from edged.demo.files import write_bridge, write_station
 from edged.demo.workbench import Workbench
 from mqtt.secrets import make_badge_key
@@ -61,8 +60,7 @@ class Stage:
 
     async def start(self) -> None:
         """Run the daemon and return when it says READY. Raises `DidNotStart`."""
-        urls = {name.replace("-", "_"): s.url for name, s in self.bench.stands.items()}
-        urls["portrait"] = urls["portrait"].replace("socket://", "http://") + "/stream"
+        urls = {name.replace("-", "_"): url for name, url in self.bench.urls.items()}
         station = write_station(
             self.folder, port=self._wanted_port, mqtt_url=self._mqtt_url, urls=urls
         )
@@ -116,7 +114,7 @@ class _Ready:
 
         class Listener(asyncio.DatagramProtocol):
             def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002
-                said.update(line.split("=", 1) for line in data.decode().splitlines())
+                said.update(dict(line.split("=", 1) for line in data.decode().splitlines()))
                 if said.get("READY") == "1" and not words.done():
                     words.set_result(said)
 

@@ -4,15 +4,15 @@ The one rule: the daemon meets them as it meets real ones, through a path or a p
 here reaches past the wire.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from badge_reader.simulate import ScannerSimulator
 from camera.simulate import MjpegSimulator
-from devices.simulate import PtyHost, Simulator, TcpHost
+from devices.simulate import PtyHost, TcpHost
 from printer.simulate import EscposSimulator
 from scale.simulate import Toledo8217Simulator
 
@@ -21,20 +21,6 @@ SCALE_BAUD = 9600
 
 class UnknownAct(ValueError):
     """No such device or no such thing to do with it; the message lists what there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """One simulated device in its socket."""
-
-    simulator: Simulator
-    host: PtyHost | TcpHost
-
-    @property
-    def url(self) -> str:
-        if isinstance(self.host, PtyHost):
-            return str(self.host.path)
-        return f"socket://127.0.0.1:{self.host.port}"
 
 
 class Workbench:
@@ -47,66 +33,95 @@ class Workbench:
         self.door = ScannerSimulator()
         self.booth_reader = ScannerSimulator()
         self.scale = Toledo8217Simulator()
-        self.printer = EscposSimulator(folder=folder / "labels")
+        self.printer = EscposSimulator()
+        self.printer.folder = str(folder / "labels")
         self.camera = MjpegSimulator()
         dev = folder / "dev"
-        self.stands: Mapping[str, Stand] = {
-            "door": Stand(self.door, PtyHost(dev / "door", self.door)),
-            "booth-reader": Stand(
-                self.booth_reader, PtyHost(dev / "booth-reader", self.booth_reader)
-            ),
-            "balance": Stand(self.scale, PtyHost(dev / "balance", self.scale, baud=SCALE_BAUD)),
-            "labels": Stand(self.printer, TcpHost(self.printer)),
-            "portrait": Stand(self.camera, TcpHost(self.camera)),
+        self._ptys = {
+            "door": PtyHost(dev / "door", self.door),
+            "booth-reader": PtyHost(dev / "booth-reader", self.booth_reader),
+            "balance": PtyHost(dev / "balance", self.scale, baud=SCALE_BAUD),
         }
+        self._labels = TcpHost(self.printer)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for stand in self.stands.values():
-            await self._stack.enter_async_context(stand.host)
+        for pty in self._ptys.values():
+            await self._stack.enter_async_context(pty)
+        await self._stack.enter_async_context(self._labels)
+        await self._stack.enter_async_context(self.camera)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return (*self._ptys, "labels", "portrait")
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where the daemon finds each, by name."""
+        ptys = {name: str(host.path) for name, host in self._ptys.items()}
+        labels = f"socket://127.0.0.1:{self._labels.port}"
+        return {**ptys, "labels": labels, "portrait": self.camera.url}
+
     async def act(self, device: str, do: str, value: str = "") -> None:
         """One thing done by a hand: ``act("balance", "put", "482")``. Raises `UnknownAct`."""
-        if device not in self.stands:
-            raise UnknownAct(f"no device '{device}' here: {', '.join(self.stands)}")
-        stand = self.stands[device]
-        if do in ("plug", "unplug"):
-            result = stand.host.plug() if do == "plug" else stand.host.unplug()
-            if result is not None:
-                await result
-            return
-        if do in ("silent", "speak"):
-            stand.simulator.silent = do == "silent"
-            return
+        if device not in self.devices:
+            raise UnknownAct(f"no device '{device}' here: {', '.join(self.devices)}")
         acts = self._acts(device)
-        if do not in acts:
-            known = ", ".join(["plug", "unplug", "silent", "speak", *acts])
+        if do in ("plug", "unplug"):
+            await self._plug(device, plugged=do == "plug")
+        elif do in acts:
+            acts[do](value)
+        else:
+            known = ", ".join(["plug", "unplug", *acts])
             raise UnknownAct(f"'{do}' cannot be done with '{device}': {known}")
-        acts[do](value)
+
+    async def _plug(self, device: str, *, plugged: bool) -> None:
+        if device in self._ptys:
+            pty = self._ptys[device]
+            pty.plug() if plugged else pty.unplug()
+            return
+        host = self.camera if device == "portrait" else self._labels
+        await (host.plug() if plugged else host.unplug())
 
     def _acts(self, device: str) -> Mapping[str, Callable[[str], None]]:
-        return {
+        simulator = {
+            "door": self.door,
+            "booth-reader": self.booth_reader,
+            "balance": self.scale,
+            "labels": self.printer,
+            "portrait": self.camera,
+        }[device]
+
+        def turn(attribute: str, value: object) -> Callable[[str], None]:
+            return lambda _: setattr(simulator, attribute, value)
+
+        own: Mapping[str, Mapping[str, Callable[[str], None]]] = {
             "door": {"badge": self.door.scan},
             "booth-reader": {"badge": self.booth_reader.scan},
             "balance": {
                 "put": lambda grams: setattr(self.scale, "load", _grams(grams)),
-                "take": lambda _: setattr(self.scale, "load", 0),
-                "move": lambda _: setattr(self.scale, "moving", True),
-                "rest": lambda _: setattr(self.scale, "moving", False),
+                "take": turn("load", 0),
+                "move": turn("moving", True),
+                "rest": turn("moving", False),
             },
             "labels": {
-                "paper-out": lambda _: setattr(self.printer, "paper", "out"),
-                "paper-low": lambda _: setattr(self.printer, "paper", "low"),
-                "paper-ok": lambda _: setattr(self.printer, "paper", "ok"),
-                "open": lambda _: setattr(self.printer, "cover_open", True),
-                "close": lambda _: setattr(self.printer, "cover_open", False),
+                "paper-out": turn("paper_mm", 0.0),
+                "paper-low": turn("near_end", True),
+                "new-roll": self._new_roll,
+                "open": turn("cover_open", True),
+                "close": turn("cover_open", False),
             },
-            "portrait": {},
-        }[device]
+            "portrait": {"freeze": turn("frozen", True), "move": turn("frozen", False)},
+        }
+        return {**own[device], "silent": turn("silent", True), "speak": turn("silent", False)}
+
+    def _new_roll(self, _: str) -> None:
+        self.printer.paper_mm = math.inf
+        self.printer.near_end = False
 
 
 def _grams(text: str) -> int:
