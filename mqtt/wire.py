@@ -20,14 +20,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from mqtt.address import Address
 from mqtt.packets import Down, Gone, Incoming, Outgoing, Reason
+
+# mosquitto answers so above its `message_size_limit`. MQTT 5 lists it for other packets only, and
+# paho breaks a connection off at a reason it does not know: the message would be sent for ever.
+ReasonCode.names[Reason.TOO_LARGE]["Packet too large"].append(PacketTypes.PUBACK)
 
 UNDONE = 100
 """Our own Receive Maximum: so many messages may be with us before `done()`."""
@@ -91,14 +95,14 @@ class Wire:
             message.retain,
             self._properties(message, PacketTypes.PUBLISH),
         )
-        if info.rc != MQTT_ERR_SUCCESS:
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise Gone("publish failed")
         return info.mid
 
     def subscribe(self, filters: tuple[str, ...]) -> int:
         """Ask for filters at QoS 1; the answer to this packet id comes later. Raises `Gone`."""
         result, mid = self._open_client().subscribe([(topic, 1) for topic in filters])
-        if result != MQTT_ERR_SUCCESS or mid is None:
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
             raise Gone("subscribe failed")
         return mid
 
@@ -131,13 +135,13 @@ class Wire:
     # --- the connection's thread -------------------------------------------------------------
 
     def _carry(self) -> None:
-        trouble: Exception | None = None
+        trouble: Exception | MQTTErrorCode
         try:
             client = self._client = self._new_client()
             self._connect(client)
             if self._unwanted:
                 self.cut()
-            while client.loop(1.0) == MQTT_ERR_SUCCESS:
+            while (trouble := client.loop(1.0)) == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it was, the loop must learn of the end
             trouble = error
@@ -249,17 +253,21 @@ class Wire:
             reading=message.qos == 0,
         )
 
-    def _ended(self, trouble: Exception | None) -> None:
+    def _ended(self, trouble: Exception | MQTTErrorCode) -> None:
         self._client = None  # breaks the circle, so that its sockets close now
         if isinstance(trouble, Down):
             why = trouble
         elif isinstance(trouble, ssl.SSLError):
             why = Down("link.tls", getattr(trouble, "verify_message", "") or str(trouble))
-        elif trouble is None and self._address.tls is not None and not self._welcomed:
+        elif isinstance(trouble, Exception):
+            why = Down("link.down", str(trouble) or type(trouble).__name__)
+        elif self._address.tls is not None and not self._welcomed:
             # In TLS 1.3 a client certificate is refused after the client's own handshake is over.
             why = Down("link.tls", "closed by the broker before its answer")
+        elif trouble == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            why = Down("link.down", "the broker broke the protocol")
         else:
-            why = Down("link.down", str(trouble or "connection lost"))
+            why = Down("link.down", "connection lost")
         self._listener.lost(why)
 
     # --- small parts -------------------------------------------------------------------------

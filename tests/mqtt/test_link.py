@@ -105,6 +105,17 @@ async def test_the_acl_s_refusal_is_said(tmp_path: Path) -> None:
             assert await session.publish(Outgoing("theirs/a", b"")) is Reason.OK
 
 
+@pytest.mark.parametrize("limit", ["message_size_limit", "max_packet_size"])
+async def test_a_message_too_large_is_said(tmp_path: Path, limit: str) -> None:
+    async with (
+        mosquitto(tmp_path, f"allow_anonymous true\n{limit} 1000\n") as broker,
+        held(Address.parse(broker.url)) as link,
+    ):
+        session = await link.session()
+        assert await session.publish(Outgoing("a", b"x" * 2000)) is Reason.TOO_LARGE
+        assert await session.publish(Outgoing("a", b"x" * 500)) is Reason.NOBODY
+
+
 async def test_a_restarted_broker_gets_us_back(tmp_path: Path) -> None:
     async with mosquitto(tmp_path) as broker, held(Address.parse(broker.url)) as link:
         first = await link.session()
