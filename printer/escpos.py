@@ -26,7 +26,7 @@ from printer.status import Answer, Asb, Sensed, Status, StatusParser
 
 POLL = 2.0
 """Seconds between two looks at an idle printer."""
-GLANCE = 0.5
+GLANCE = 0.25
 """Seconds between two looks while a label is coming out."""
 ANSWER = 1.0
 """Seconds a printer has to answer DLE EOT; it takes a few milliseconds."""
@@ -36,6 +36,9 @@ SLOWEST = 20
 """Millimetres a second: a printer slower than this counts as stuck, or as deaf to GS r."""
 ASB_MASK = 0x0E
 """On-line, error and paper: told at once, even while a job fills the line."""
+
+PASSING = ("printer.silent", "printer.offline", "printer.hot")
+"""Troubles that may end by themselves while a label is coming out."""
 
 _BLANK = Label("", "", "", "", "0000000000000", "", "", "")
 
@@ -57,8 +60,8 @@ class EscposSettings(BaseModel):
 
 
 class _Job:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, label: Label) -> None:
+        self.label = label
         self.result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -70,9 +73,9 @@ class _Job:
         if not self.settled:
             self.result.set_result(None)
 
-    def failed(self, key: str, *, sure: bool) -> None:
+    def failed(self, failure: NotPrinted) -> None:
         if not self.settled:
-            self.result.set_exception(NotPrinted(key, sure=sure))
+            self.result.set_exception(failure)
 
 
 class EscposPrinter(Printer):
@@ -85,6 +88,8 @@ class EscposPrinter(Printer):
         self._jobs: deque[_Job] = deque()
         self._news = asyncio.Event()
         self._running = False
+        self._status = Status()
+        """As last shown."""
         self._torn = False
         """A job was sent, and the printer may still be waiting for the rest of a picture."""
 
@@ -100,10 +105,9 @@ class EscposPrinter(Printer):
         A caller that is cancelled before its turn prints nothing; after that, the label comes
         out whole all the same. Raises `NotPrinted`.
         """
-        data = await asyncio.to_thread(self._encode, label)
         if not self._running:
             raise NotPrinted("printer.absent", sure=True)
-        job = _Job(data)
+        job = _Job(label)
         self._jobs.append(job)
         self._news.set()
         await job.result
@@ -124,12 +128,14 @@ class EscposPrinter(Printer):
         finally:
             self._running = False
             while self._jobs:
-                self._jobs.popleft().failed("printer.lost", sure=True)
+                self._jobs.popleft().failed(NotPrinted("printer.lost", sure=True))
 
     async def _serve(self, port: Port, talk: "_Talk") -> None:
         if self._torn:
             await port.write(self._mending())
             self._torn = False
+        if self.settings.status:
+            await port.write(encode.asb(ASB_MASK))
         heard = asyncio.get_running_loop().time()
         while True:
             status = await self._look(talk)
@@ -151,6 +157,7 @@ class EscposPrinter(Printer):
         return status
 
     def _show(self, status: Status) -> None:
+        self._status = status
         self.paper.set(status.paper)
         if status.trouble:
             self.is_degraded(status.trouble)
@@ -162,41 +169,43 @@ class EscposPrinter(Printer):
     async def _do(self, job: _Job, status: Status, port: Port, talk: "_Talk") -> None:
         """`status` has just been asked for."""
         if status.trouble:
-            job.failed(status.trouble, sure=True)
+            job.failed(NotPrinted(status.trouble, sure=True))
         if job.settled:
             return
-        self._torn = True
         try:
+            data = await asyncio.to_thread(self._encode, job.label)
+            self._torn = True
             if self.settings.status:
                 talk.expect_done()
-            await port.write(job.data)
-            await self._confirm(job, talk)
+            await port.write(data)
+            await self._wait_until_out(len(data), talk)
+        except NotPrinted as failure:
+            job.failed(failure)
         except BaseException:
-            job.failed("printer.lost", sure=False)
+            # A printer without paper may take no more bytes: then that is what to tell.
+            job.failed(NotPrinted(self._status.trouble or "printer.lost", sure=not self._torn))
             raise
+        job.printed()
         self._torn = False
 
-    async def _confirm(self, job: _Job, talk: "_Talk") -> None:
-        """Wait until the label is out, or something keeps it in."""
+    async def _wait_until_out(self, size: int, talk: "_Talk") -> None:
+        """Raises `NotPrinted` (unsure) when something keeps the label in."""
         if not self.settings.status:
-            job.printed()
             return
-        sending = len(job.data) * 10 / self.settings.baud if _serial(self.settings.port) else 0
+        sending = size * 10 / self.settings.baud if _serial(self.settings.port) else 0
         end = asyncio.get_running_loop().time() + sending + 2 * HEIGHT_MM / SLOWEST
         while not await talk.done(GLANCE):
-            status = await self._look(talk)
-            if status.trouble and not status.silent:
-                # What it has in its memory may still come out once a person has mended it.
-                job.failed(status.trouble, sure=False)
-                return
-            if asyncio.get_running_loop().time() > end:
-                if status.silent:
-                    job.failed("printer.silent", sure=False)
-                    return
-                # It answers and is well, but does not know GS r.
+            status = self._status
+            if status.trouble in ("", *PASSING):
+                status = await self._look(talk)
+            late = asyncio.get_running_loop().time() > end
+            if status.trouble and (late or status.trouble not in PASSING):
+                # What it has in its memory may still come out, once a person has mended it.
+                raise NotPrinted(status.trouble, sure=False)
+            if late:
+                # It answers and is well: it does not know GS r.
                 talk.forget_done()
-                break
-        job.printed()
+                return
 
     def _encode(self, label: Label) -> bytes:
         asking = self.settings.status
@@ -258,6 +267,8 @@ class _Talk:
                 async with asyncio.timeout(ANSWER):
                     status = status.after(question, await self._answer)
             except TimeoutError:
+                # A late answer must not be taken for that to the next question.
+                await asyncio.sleep(ANSWER)
                 return Status(silent=True)
         return status
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 WIDTH_MM, HEIGHT_MM = 58, 40
 SMALL_MM = 2.0
-TITLE_MM = (5.0, 3.5, 2.6)
+TITLE_MM = (5.0, 3.5, 2.4)
 """A name's capitals: at most, at least on one line, at least on two."""
+BARS_MM = 7.0
+"""The least height of the bars: the name shrinks before they do."""
 NUMBER_MM = 2.5
 PRICE_MM = 4.0
 MODULES, QUIET_LEFT, QUIET_RIGHT = 95, 11, 7
@@ -125,8 +127,8 @@ def plan(label: Label, sheet: Sheet, fonts: Faces | None = None) -> Plan:
 
 
 class _Planner:
-    """Fills the sheet from the top (name, details, weights) and from the bottom (footer)
-    and gives the bars all that is left."""
+    """Fills the sheet from the bottom (footer) and from the top (name, details, weights), and
+    gives the bars all that is left."""
 
     def __init__(self, sheet: Sheet, fonts: Faces) -> None:
         self._sheet = sheet
@@ -138,17 +140,23 @@ class _Planner:
         self._texts: list[Text] = []
 
     def plan(self, label: Label) -> Plan:
-        clean = self._small.clean
+        clean, small = self._small.clean, self._small
         pattern = _pattern(label.barcode)
-        top, title_pen = self._title(clean(label.title), clean(label.number))
-        top = self._line(_shorten(self._small, clean(label.details), self._room), top)
-        top = self._weights([clean(part) for part in re.split(" {2,}", label.weights)], top)
+        weights = self._weights([clean(part) for part in re.split(" {2,}", label.weights)])
+        details = _shorten(small, clean(label.details), self._room)
+        footer = _shorten_first(small, clean(label.footer), self._room)
+
+        line = small.height + self._gap
         bottom = self._sheet.height - self._margin
-        footer = _shorten_first(self._small, clean(label.footer), self._room)
         if footer:
-            bottom -= self._small.height
-            self._write(footer, self._small, self._margin, bottom)
-            bottom -= self._gap
+            bottom -= line
+            self._write(footer, small, self._margin, bottom + self._gap)
+        others = line * (len(weights) + bool(details) + 1) + self._sheet.dots(BARS_MM)
+        top, title_pen = self._title(clean(label.title), clean(label.number), bottom - others)
+        if details:
+            top = self._write(details, small, self._margin, top)
+        for fields in weights:
+            top = self._spread(fields, top)
         bars = self._bars(pattern, label, top, bottom)
         self._digits(label.barcode, bars)
         self._price(clean(label.price), clean(label.price_note), bars, bottom, title_pen)
@@ -160,9 +168,9 @@ class _Planner:
             return pen_of_height(self._fonts.bold, dots, self._fonts.stroke)
         return pen_of_height(self._fonts.regular, dots)
 
-    def _pens(self, most: int, least: float) -> Iterator[Pen]:
-        """Bold pens from `most` dots down to `least` mm."""
-        for dots in range(most, self._sheet.dots(least) - 1, -1):
+    def _pens(self, most: float, least: float) -> Iterator[Pen]:
+        """Bold pens from `most` down to `least` mm."""
+        for dots in range(self._sheet.dots(most), self._sheet.dots(least) - 1, -1):
             yield pen_of_height(self._fonts.bold, dots, self._fonts.stroke)
 
     def _write(self, text: str, pen: Pen, left: int, top: int) -> int:
@@ -174,63 +182,62 @@ class _Planner:
     def _write_right(self, text: str, pen: Pen, right: int, top: int) -> int:
         return self._write(text, pen, right - pen.width(text), top)
 
-    def _line(self, text: str, top: int) -> int:
-        return self._write(text, self._small, self._margin, top) if text else top
-
-    def _title(self, title: str, number: str) -> tuple[int, Pen]:
-        """The name, with the shelf number at the right of its first line."""
-        top = self._margin
-        room = self._room
+    def _title(self, title: str, number: str, bottom: int) -> tuple[int, Pen]:
+        """The name, above `bottom`, with the shelf number at the right of its first line."""
+        room, below = self._room, self._margin
         if number:
             pen = self._pen(NUMBER_MM)
             _must_fit(pen, number, self._room // 2)
-            self._write_right(number, pen, self._sheet.width - self._margin, top)
+            below = self._write_right(number, pen, self._sheet.width - self._margin, self._margin)
             room -= pen.width(number) + 2 * self._gap
-        largest, one_line, least = (self._sheet.dots(mm) for mm in TITLE_MM)
-        for pen in self._pens(largest, TITLE_MM[1]):
-            if pen.width(title) <= room:
-                return self._write_title([title], pen, top, number), pen
-        for pen in self._pens(one_line, TITLE_MM[2]):
-            lines = _two_lines(pen, title, room)
-            if pen.width(lines[1]) <= self._room:
-                return self._write_title(lines, pen, top, number), pen
-        pen = pen_of_height(self._fonts.bold, least, self._fonts.stroke)
-        first, rest = _two_lines(pen, title, room)
-        return self._write_title([first, _shorten(pen, rest, self._room)], pen, top, number), pen
-
-    def _write_title(self, lines: list[str], pen: Pen, top: int, number: str) -> int:
+        lines, pen = self._title_lines(title, room, bottom - self._margin)
+        top = self._margin
         for line in lines:
-            if line:
-                top = self._write(line, pen, self._margin, top)
-        if number:
-            top = max(top, self._margin + self._pen(NUMBER_MM).height + self._gap)
-        return top
+            top = self._write(line, pen, self._margin, top)
+        return max(top, below), pen
 
-    def _weights(self, fields: list[str], top: int) -> int:
-        """Net, tare and price per kilo, spread over one line or else over two."""
+    def _title_lines(self, title: str, room: int, height: int) -> tuple[list[str], Pen]:
+        """`room` is the width of the first line."""
+        largest, one_line, least = TITLE_MM
+        for pen in self._pens(largest, one_line):
+            if pen.width(title) <= room and pen.height + self._gap <= height:
+                return [title] if title else [], pen
+        for pen in self._pens(one_line, least):
+            first, rest = _two_lines(pen, title, room)
+            lines = [first, rest] if rest else [first]
+            if pen.width(rest) <= self._room and len(lines) * (pen.height + self._gap) <= height:
+                return lines, pen
+        pen = self._pen(least, bold=True)
+        first, rest = _two_lines(pen, title, room)
+        if 2 * (pen.height + self._gap) > height:
+            return [_shorten(pen, title, room)], pen
+        return [first, _shorten(pen, rest, self._room)], pen
+
+    def _weights(self, fields: list[str]) -> list[list[str]]:
+        """Net, tare and price per kilo, on one line or else on two."""
         fields = [field for field in fields if field]
-        pen = self._small
-        space = pen.width("0")
-
-        def width(some: list[str]) -> int:
-            return sum(pen.width(field) + space for field in some) - space
-
         count = len(fields)
-        while count > 1 and width(fields[:count]) > self._room:
+        while count > 1 and self._spread_width(fields[:count]) > self._room:
             count -= 1
-        for line in (fields[:count], fields[count:]):
-            if not line:
-                continue
-            _must_fit(pen, line[-1], self._room - max(0, width(line) - pen.width(line[-1])))
-            spread = (self._room - sum(map(pen.width, line))) // max(1, len(line) - 1)
-            gap = min(spread, 3 * space)
-            left = self._margin
-            below = top
-            for field in line:
-                below = self._write(field, pen, left, top)
-                left += pen.width(field) + gap
-            top = below
-        return top
+        lines = [line for line in (fields[:count], fields[count:]) if line]
+        if any(self._spread_width(line) > self._room for line in lines):
+            raise _too_long()
+        return lines
+
+    def _spread_width(self, fields: list[str]) -> int:
+        """With the least space between two fields."""
+        space = self._small.width("0")
+        return sum(self._small.width(field) + space for field in fields) - space
+
+    def _spread(self, fields: list[str], top: int) -> int:
+        """Over the width of the label, but not further apart than reads well."""
+        free = self._room - sum(map(self._small.width, fields))
+        space = min(free // max(1, len(fields) - 1), self._sheet.dots(4))
+        left, below = self._margin, top
+        for field in fields:
+            below = self._write(field, self._small, left, top)
+            left += self._small.width(field) + space
+        return below
 
     def _bars(self, pattern: str, label: Label, top: int, bottom: int) -> Bars:
         """As wide as leaves the price its place at 2 mm; then as high as the label allows."""
@@ -261,17 +268,23 @@ class _Planner:
     def _price(self, price: str, note: str, bars: Bars, bottom: int, title: Pen) -> None:
         """Right of the bars, in the middle of their height; never larger than the name."""
         right = self._sheet.width - self._margin
-        room = right - bars.zone.right
+        room, height = right - bars.zone.right, bottom - bars.box.top
         lines = [(line, self._small) for line in _wrap(self._small, note, room)]
+        taken = len(lines) * (self._small.height + self._gap)
         if price:
-            most = min(self._sheet.dots(PRICE_MM), title.capital)
-            fitting = (pen for pen in self._pens(most, SMALL_MM) if pen.width(price) <= room)
+            fitting = (
+                pen
+                for pen in self._pens(PRICE_MM, SMALL_MM)
+                if pen.width(price) <= room
+                and pen.capital <= title.capital
+                and pen.height + taken <= height
+            )
             pen = next(fitting, None)
             if pen is None:
                 raise _too_long()
             lines.insert(0, (price, pen))
-        height = sum(pen.height + self._gap for _, pen in lines)
-        top = bars.box.top + (bottom - bars.box.top - height) // 2
+            taken += pen.height + self._gap
+        top = bars.box.top + (height - taken + self._gap) // 2
         for text, pen in lines:
             top = self._write_right(text, pen, right, top)
 

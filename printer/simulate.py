@@ -99,6 +99,11 @@ class EscposSimulator:
         self._asb = False
         self._told = b""
 
+    @property
+    def printing(self) -> bool:
+        """Something waits for the head, or for paper."""
+        return bool(self._waiting)
+
     def attach(self, send: Callable[[bytes], None]) -> None:
         self._send = send
 

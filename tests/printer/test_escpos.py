@@ -1,0 +1,443 @@
+"""The driver against the simulated printer, over TCP and over a terminal."""
+
+import asyncio
+import os
+import tty
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from support.echo import until
+from support.labels import APPLES, CARROTS
+
+from devices import Absent, Lost, Refused
+from devices.health import State
+from devices.simulate import PtyHost, TcpHost
+from printer import Label, NotPrinted, Paper, escpos
+from printer.escpos import EscposPrinter, EscposSettings
+from printer.simulate import EscposSimulator
+
+
+def dots(png: bytes) -> tuple[tuple[int, int], bytes]:
+    picture = Image.open(BytesIO(png))
+    return picture.size, picture.tobytes()
+
+
+@asynccontextmanager
+async def running(printer: EscposPrinter) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(printer.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        printer.idle()
+
+
+@asynccontextmanager
+async def printing(
+    simulator: EscposSimulator, **settings: Any
+) -> AsyncIterator[tuple[EscposPrinter, TcpHost]]:
+    """A driver that is up, over TCP."""
+    async with TcpHost(simulator) as host:
+        printer = driver(f"socket://127.0.0.1:{host.port}", **settings)
+        async with running(printer):
+            await until(lambda: printer.health.get().usable)
+            yield printer, host
+
+
+def driver(port: str, **settings: Any) -> EscposPrinter:
+    return EscposPrinter("labels", EscposSettings(port=port, **settings))
+
+
+def health(printer: EscposPrinter) -> tuple[State, str]:
+    return printer.health.get().state, printer.health.get().key
+
+
+@pytest.mark.parametrize("cut", ["cut", "label", "tear"])
+@pytest.mark.parametrize("size", [{}, {"dpi": 180, "width_dots": 512}, {"width_dots": 384}])
+async def test_what_is_printed_is_the_preview_dot_for_dot(cut: str, size: dict[str, int]) -> None:
+    simulator = EscposSimulator()
+    async with printing(simulator, cut=cut, **size) as (printer, _):
+        for label in (APPLES, CARROTS):
+            await printer.print(label)
+        assert list(map(dots, simulator.printed)) == [
+            dots(printer.preview(label)) for label in (APPLES, CARROTS)
+        ]
+        assert simulator.garbled == 0
+        assert health(printer) == (State.UP, "")
+        assert printer.paper.get() is Paper.OK
+
+
+@pytest.mark.parametrize("baud", [None, 230_400])
+async def test_over_a_serial_line(tmp_path: Path, baud: int | None) -> None:
+    simulator = EscposSimulator()
+    async with PtyHost(tmp_path / "ttyUSB0", simulator, baud=baud) as host:
+        printer = driver(str(host.path), baud=baud or 115_200)
+        async with running(printer):
+            await until(lambda: printer.health.get().usable)
+            await printer.print(APPLES)
+            assert list(map(dots, simulator.printed)) == [dots(printer.preview(APPLES))]
+
+
+async def test_nothing_is_promised_before_the_printer_has_spoken() -> None:
+    simulator = EscposSimulator()
+    simulator.silent = True
+    async with printing(simulator) as (printer, _):
+        assert printer.paper.get() is Paper.UNKNOWN
+        assert health(printer) == (State.DEGRADED, "printer.silent")
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.silent", True)
+        assert simulator.count == 0
+        simulator.silent = False
+        await until(lambda: health(printer) == (State.UP, ""))
+        assert printer.paper.get() is Paper.OK
+
+
+async def test_a_long_silence_gives_the_connection_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(escpos, "SILENCE", 1.0)
+    monkeypatch.setattr(escpos, "ANSWER", 0.1)
+    monkeypatch.setattr(escpos, "POLL", 0.1)
+    simulator = EscposSimulator()
+    async with TcpHost(simulator) as host:
+        printer = driver(f"socket://127.0.0.1:{host.port}")
+        async with running(printer) as run:
+            await until(lambda: health(printer) == (State.UP, ""))
+            simulator.silent = True
+            await asyncio.wait([run], timeout=20)
+            with pytest.raises(Lost, match=r"device\.silent"):
+                run.result()
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "mended", "key", "paper"),
+    [
+        ("paper_mm", 0, 1000, "printer.paper_out", Paper.OUT),
+        ("cover_open", True, False, "printer.cover_open", Paper.OK),
+        ("cutter_jammed", True, False, "printer.cutter", Paper.OK),
+        ("hot", True, False, "printer.hot", Paper.OK),
+        ("broken", True, False, "printer.error", Paper.OK),
+    ],
+)
+async def test_a_printer_in_trouble_says_so_and_refuses(
+    part: str, value: Any, mended: Any, key: str, paper: Paper
+) -> None:
+    simulator = EscposSimulator()
+    async with printing(simulator) as (printer, _):
+        setattr(simulator, part, value)
+        await until(lambda: health(printer) == (State.DEGRADED, key))
+        assert printer.paper.get() is paper
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == (key, True)
+        assert simulator.printed == []
+        setattr(simulator, part, mended)
+        await until(lambda: health(printer) == (State.UP, ""))
+        await printer.print(CARROTS)
+        assert list(map(dots, simulator.printed)) == [dots(printer.preview(CARROTS))]
+
+
+async def test_trouble_that_began_a_moment_ago_is_seen_before_printing() -> None:
+    simulator = EscposSimulator()
+    async with printing(simulator) as (printer, _):
+        simulator.paper_mm = 0
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.paper_out", True)
+
+
+async def test_paper_low_is_told_and_prints() -> None:
+    simulator = EscposSimulator()
+    simulator.near_end = True
+    async with printing(simulator) as (printer, _):
+        assert health(printer) == (State.DEGRADED, "printer.paper_low")
+        assert printer.paper.get() is Paper.LOW
+        await printer.print(APPLES)
+        assert simulator.count == 1
+
+
+async def test_paper_that_ends_in_the_middle_may_leave_a_label() -> None:
+    simulator = EscposSimulator()
+    simulator.paper_mm = 20
+    async with printing(simulator) as (printer, _):
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.paper_out", False)
+        assert printer.paper.get() is Paper.OUT
+        # The new roll lets the rest out. The next label is whole, and its own end is waited for.
+        simulator.paper_mm = 1000
+        await until(lambda: health(printer) == (State.UP, ""))
+        await printer.print(CARROTS)
+        assert list(map(dots, simulator.printed)) == [
+            dots(printer.preview(label)) for label in (APPLES, CARROTS)
+        ]
+
+
+async def test_a_slow_printer_is_waited_for() -> None:
+    simulator = EscposSimulator()
+    simulator.speed = 40
+    async with printing(simulator) as (printer, _):
+        await printer.print(APPLES)
+        assert simulator.count == 1
+
+
+async def test_a_printer_that_ignores_gs_r_is_believed_while_it_is_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(escpos, "SLOWEST", 100)
+    simulator = EscposSimulator()
+    simulator.knows_gs_r = False
+    async with printing(simulator) as (printer, _):
+        for label in (APPLES, CARROTS):
+            await printer.print(label)
+        assert simulator.count == 2
+
+
+async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(escpos, "SLOWEST", 100)
+    monkeypatch.setattr(escpos, "ANSWER", 0.2)
+    simulator = EscposSimulator()
+    simulator.speed = 40
+    async with printing(simulator) as (printer, _):
+        job = asyncio.create_task(printer.print(APPLES))
+        await until(lambda: simulator.printing)
+        simulator.silent = True
+        with pytest.raises(NotPrinted) as failure:
+            await job
+        assert (failure.value.key, failure.value.sure) == ("printer.silent", False)
+
+
+async def test_unplugged_in_the_middle_of_a_label() -> None:
+    simulator = EscposSimulator()
+    simulator.speed = 20
+    async with printing(simulator) as (printer, host):
+        first = asyncio.create_task(printer.print(APPLES))
+        second = asyncio.create_task(printer.print(CARROTS))
+        await until(lambda: simulator.printing)
+        await host.unplug()
+        with pytest.raises(NotPrinted) as failure:
+            await first
+        assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
+        with pytest.raises(NotPrinted) as failure:
+            await second
+        assert (failure.value.key, failure.value.sure) == ("printer.lost", True)
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(CARROTS)
+        assert (failure.value.key, failure.value.sure) == ("printer.absent", True)
+
+
+async def test_a_printer_that_stops_listening_has_said_why() -> None:
+    """Paper ends in the label: it says so by itself, and takes nothing any more."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+
+    def device() -> None:
+        heard = b""
+        while len(heard) < 2500:
+            data = os.read(master, 100)
+            heard += data
+            os.write(master, b"\x12" * data.count(b"\x10\x04"))
+        os.write(master, bytes.fromhex("18 00 0C 0F"))
+
+    device_thread = asyncio.create_task(asyncio.to_thread(device))
+    printer = driver(os.ttyname(slave))
+    async with running(printer):
+        await until(lambda: printer.health.get().usable)
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.paper_out", False)
+    await device_thread
+    os.close(slave)
+    os.close(master)
+
+
+async def test_a_late_answer_is_not_taken_for_another_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The printer answers question 4 (no paper) late, and the others in time."""
+    monkeypatch.setattr(escpos, "ANSWER", 0.2)
+    monkeypatch.setattr(escpos, "POLL", 0.05)
+    asked: list[int] = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            if data[:2] == b"\x10\x04":
+                asked.append(data[2])
+                if data[2] == 4:
+                    await asyncio.sleep(0.3)
+                writer.write(b"\x72" if data[2] == 4 else b"\x12")
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    seen: set[tuple[str, Paper]] = set()
+    async with running(printer):
+        while asked.count(4) < 4:
+            await asyncio.sleep(0.01)
+            seen.add((printer.health.get().key, printer.paper.get()))
+    assert seen <= {("", Paper.UNKNOWN), ("printer.silent", Paper.UNKNOWN)}
+    server.close()
+
+
+async def test_a_picture_cut_short_does_not_swallow_the_next_label() -> None:
+    """Half a label's bytes have reached the printer when the line breaks; the power stays on."""
+    simulator = EscposSimulator()
+    taken = asyncio.Event()
+
+    async def half_deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard = 0
+        while heard < 9000:
+            data = await reader.read(1000)
+            if not data:
+                break
+            heard += len(data)
+            writer.write(simulator.feed(data))
+        taken.set()
+        writer.transport.abort()
+
+    broken = await asyncio.start_server(half_deaf, "127.0.0.1", 0)
+    port = broken.sockets[0].getsockname()[1]
+    printer = driver(f"socket://127.0.0.1:{port}", cut="label")
+    async with running(printer) as run:
+        await until(lambda: printer.health.get().usable)
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
+        assert taken.is_set()
+        await asyncio.wait([run])
+        assert isinstance(run.exception(), Lost)
+    broken.close()
+    async with TcpHost(simulator, port), running(printer):
+        await until(lambda: printer.paper.get() is Paper.OK)
+        await printer.print(CARROTS)
+        torn, whole = simulator.printed
+        assert dots(whole) == dots(printer.preview(CARROTS))
+        assert dots(torn)[0] == (464, 255)
+        assert simulator.garbled == 0
+
+
+async def test_labels_asked_for_at_once_come_one_after_the_other_in_order() -> None:
+    simulator = EscposSimulator()
+    simulator.speed = 400
+    labels = [replace(APPLES, title=f"Pommes {n}") for n in range(5)]
+    async with printing(simulator) as (printer, _):
+        await asyncio.gather(*map(printer.print, labels))
+        assert list(map(dots, simulator.printed)) == [
+            dots(printer.preview(label)) for label in labels
+        ]
+
+
+async def test_a_caller_who_leaves_before_its_turn_prints_nothing_and_later_whole() -> None:
+    simulator = EscposSimulator()
+    simulator.speed = 40
+    async with printing(simulator) as (printer, _):
+        first = asyncio.create_task(printer.print(APPLES))
+        await until(lambda: simulator.printing)
+        second = asyncio.create_task(printer.print(replace(APPLES, title="Nobody's")))
+        await asyncio.sleep(0.1)
+        third = asyncio.create_task(printer.print(CARROTS))
+        first.cancel()
+        second.cancel()
+        await third
+        assert list(map(dots, simulator.printed)) == [
+            dots(printer.preview(label)) for label in (APPLES, CARROTS)
+        ]
+
+
+async def test_status_false_prints_unseen() -> None:
+    simulator = EscposSimulator()
+    simulator.silent = True
+    async with printing(simulator, status=False) as (printer, _):
+        assert health(printer) == (State.UP, "")
+        assert printer.paper.get() is Paper.UNKNOWN
+        await printer.print(APPLES)
+        await until(lambda: simulator.count == 1)
+        assert dots(simulator.printed[0]) == dots(printer.preview(APPLES))
+
+
+async def test_a_hasty_printer_which_answers_from_within_the_picture() -> None:
+    """Its answers, unasked, may not be taken for answers to our questions."""
+    simulator = EscposSimulator()
+    simulator.hasty = True
+    async with printing(simulator) as (printer, _):
+        await printer.print(APPLES)
+        assert dots(simulator.printed[0]) == dots(printer.preview(APPLES))
+
+
+async def test_garbage_from_the_printer_is_not_a_status() -> None:
+    """XON, XOFF, letters and half frames between true answers."""
+
+    class Noisy(EscposSimulator):
+        def feed(self, data: bytes) -> bytes:
+            answer = super().feed(data)
+            return b"\x13\x11\xff\x80OK\xb2" + answer + b"\x11" if answer else b""
+
+    simulator = Noisy()
+    async with printing(simulator) as (printer, _):
+        await printer.print(APPLES)
+        assert simulator.count == 1
+        assert printer.paper.get() is Paper.OK
+        assert health(printer) == (State.UP, "")
+
+
+async def test_nothing_but_garbage_is_silence() -> None:
+    class Babbling(EscposSimulator):
+        def feed(self, data: bytes) -> bytes:
+            super().feed(data)
+            return b"\xff\xfe Hello \x11\x13" * 20
+
+    simulator = Babbling()
+    async with printing(simulator) as (printer, _):
+        assert health(printer) == (State.DEGRADED, "printer.silent")
+        assert printer.paper.get() is Paper.UNKNOWN
+
+
+async def test_a_label_that_cannot_be_drawn_is_refused_before_anything_is_sent() -> None:
+    simulator = EscposSimulator()
+    async with printing(simulator) as (printer, _):
+        bad: list[Label] = [replace(APPLES, barcode="1"), replace(APPLES, price="9" * 50)]
+        for label in bad:
+            with pytest.raises(NotPrinted) as failure:
+                await printer.print(label)
+            assert failure.value.sure
+        assert simulator.count == 0
+
+
+async def test_no_printer_at_all(tmp_path: Path) -> None:
+    printer = driver(str(tmp_path / "lp0"))
+    with pytest.raises(NotPrinted, match=r"printer\.absent"):
+        await printer.print(APPLES)
+    with pytest.raises(Absent):
+        await printer.run()
+    with pytest.raises(Refused):
+        await driver("lp0").run()
+    plugged = asyncio.create_task(printer.plugged())
+    await asyncio.sleep(0.3)
+    assert not plugged.done()
+    (tmp_path / "lp0").touch()
+    await asyncio.wait_for(plugged, 5)
+
+
+async def test_idle_forgets_the_paper() -> None:
+    async with printing(EscposSimulator()) as (printer, _):
+        assert printer.paper.get() is Paper.OK
+    assert printer.paper.get() is Paper.UNKNOWN
+
+
+def test_settings_are_checked() -> None:
+    for wrong in (
+        {"cut": "scissors"},
+        {"dpi": 300},
+        {"width_dots": 100},
+        {"speed": 1},
+        {"baud": 0},
+    ):
+        with pytest.raises(ValueError):
+            EscposSettings.model_validate({"port": "/dev/usb/lp0", **wrong})
