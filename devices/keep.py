@@ -45,7 +45,7 @@ async def keep(
     as ``retry_in``, how many seconds lie between the attempts.
     """
     if task := asyncio.current_task():
-        task.set_name(f"device.{device.name}")
+        task.set_name(f"device.{device.name}.keep")
     teller = asyncio.create_task(_tell(device), name=f"device.{device.name}.log")
     try:
         await _Keeper(device, backoff, steady).keep()
@@ -71,28 +71,33 @@ class _Keeper:
             started = loop.time()
             ended = await self._run()
             if self._device.health.get().usable and loop.time() - started >= self._steady:
-                self._attempts = 0
+                self._attempts = self._refuted = 0
                 self._told = ""
-            self._idle()
             await self._answer(ended)
 
     async def _run(self) -> DeviceError:
+        """Run the device once, in a task of its own: a driver that mishandles its cancellation, or
+        whose task group leaves it marked as cancelled, cannot be mistaken for our own end."""
+        run = asyncio.create_task(self._hold(), name=f"device.{self._device.name}")
+        try:
+            await asyncio.wait({run})
+        finally:
+            await _cancelled(run)
+        if run.cancelled():
+            return self._bug(RuntimeError("run() cancelled itself"))
+        error = run.exception() or RuntimeError("run() returned")
+        return _said(error) or self._bug(error)
+
+    async def _hold(self) -> None:
         try:
             await self._device.run()
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                self._idle()
-                raise
-            return self._bug(error)  # a driver cancelled itself
-        except Exception as error:  # noqa: BLE001 (a driver's bug is the driver's)
-            return _said(error) or self._bug(error)
-        return self._bug(RuntimeError("run() returned"))
+        finally:
+            self._idle()
 
     def _idle(self) -> None:
         try:
             self._device.idle()
-        except Exception as error:  # noqa: BLE001 (likewise)
+        except Exception as error:  # noqa: BLE001 (a driver's bug is the driver's)
             self._bug(error)
 
     def _bug(self, error: BaseException) -> Lost:
@@ -154,7 +159,7 @@ class _Keeper:
             self._device.health.set(said)
 
 
-def _said(error: Exception) -> DeviceError | None:
+def _said(error: BaseException) -> DeviceError | None:
     """What the driver said; from a task group, the word that asks for most. None: it is a bug."""
     if isinstance(error, DeviceError):
         return error
@@ -188,6 +193,7 @@ def _sentence(health: Health) -> str:
 
 
 async def _cancelled(*tasks: "asyncio.Task[None] | asyncio.Task[bool]") -> None:
+    """Cancel those that are not done, and wait until all are."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

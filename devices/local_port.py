@@ -133,7 +133,13 @@ def _only_a_device(fd: int, path: str) -> None:
 def _configure(fd: int, line: Line, path: str) -> None:
     try:
         port = _Configurator(
-            None, line.baud, bytesize=line.bits, parity=line.parity, stopbits=line.stop
+            None,
+            line.baud,
+            bytesize=line.bits,
+            parity=line.parity,
+            stopbits=line.stop,
+            # Sets VMIN to 1. With 0 a read of nothing would look like a terminal hung up.
+            inter_byte_timeout=0,
         )
         port.apply(fd, line)
     except (ValueError, termios.error) as error:

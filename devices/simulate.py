@@ -263,6 +263,8 @@ async def simulated(url: str) -> AsyncIterator[str]:
     settings = dict(parse_qsl(parts.query, keep_blank_values=True))
     via = settings.pop("via", "pty")
     simulator = load_simulator(parts.netloc)()
+    if not hasattr(simulator, "feed"):  # it plays no line: a camera with a server of its own, keys
+        raise Refused("device.port_invalid", path=url)
     for key, text in settings.items():
         _set(simulator, key, text, url)
     if via == "tcp":

@@ -309,6 +309,20 @@ async def test_a_bug_is_told_once_with_its_traceback_and_tried_again(end, caplog
     assert told[0].levelname == "ERROR"
 
 
+async def test_a_driver_that_turns_its_cancellation_into_a_failure_ends_all_the_same():
+    async def stubborn(device: Device) -> None:
+        device.is_up()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise Lost("device.silent")
+
+    device = Scripted("scale", stubborn)
+    async with Kept(device):
+        await until(up(device))
+    assert device.runs == device.idled == 1
+
+
 async def test_what_a_task_group_inside_a_driver_says_is_heard():
     async def group(*errors: DeviceError | ValueError) -> None:
         async def fail(error: Exception) -> None:

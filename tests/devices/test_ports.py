@@ -173,6 +173,21 @@ async def test_discard_forgets_what_came(echo):
         assert await read_exactly(port, 3) == b"NEW"
 
 
+async def test_discarding_what_is_just_being_announced_is_no_unplugging(echo):
+    """The loop knows already that there are bytes; the discard runs before they are read."""
+    url, simulator, _, _ = echo
+    async with open_port(url) as port:
+        await met(port)
+        for _ in range(5):
+            simulator.say(b"late")
+            time.sleep(0.02)
+            await asyncio.sleep(0)
+            port.discard()
+            await asyncio.sleep(0.01)
+            port.discard()
+            await met(port)
+
+
 async def test_a_flood_is_held_back_bounded_and_not_lost(tmp_path):
     """On TCP nothing may be lost; while nobody reads, the sender is held back."""
     sent = 0

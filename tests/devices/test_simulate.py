@@ -191,6 +191,12 @@ async def test_a_setting_that_a_simulator_does_not_have_is_refused(query):
             pass
 
 
+async def test_a_simulator_that_plays_no_line_is_refused():
+    with pytest.raises(Refused, match=r"device\.port_invalid"):
+        async with open_port("sim://mjpeg"):
+            pass
+
+
 async def test_an_unknown_simulator_is_refused():
     with pytest.raises(Refused, match=r"device\.unknown_driver driver=escpso nearest=escpos"):
         async with open_port("sim://escpso"):
