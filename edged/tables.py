@@ -1,0 +1,160 @@
+"""CSV files as spreadsheets write them, and everything that is wrong in them.
+
+The one rule: all mistakes at once, each with its line, its column and what to do; a file with one
+mistake gives nothing.
+
+Taken: UTF-8 (with or without BOM), UTF-16 with BOM, Windows-1252; columns separated by comma,
+semicolon or tab; the first line names the columns, in any order and case.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from edged.problems import nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """``members.csv, line 3, verdict: …``."""
+
+    file: Path
+    line: int
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        column = f", {self.column}" if self.column else ""
+        return f"{self.file}, line {self.line}{column}: {self.message}"
+
+
+class ImportRefused(Exception):
+    """Nothing was imported. `mistakes` lists every reason."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """How one column is read. `parse` raises ValueError with what to do."""
+
+    parse: Callable[[str], T]
+    default: T | None = None
+    """What an empty cell, or a missing column, stands for; None: there must be a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's lines, each with its number and its cells by column name."""
+
+    file: Path
+    columns: tuple[str, ...]
+    lines: tuple[tuple[int, Mapping[str, str]], ...]
+
+
+def read(file: Path) -> Table:
+    """The cells as text. Raises `ImportRefused`, also for a file that cannot be read."""
+    try:
+        text = _decoded(file.read_bytes())
+    except OSError as error:
+        raise ImportRefused([Mistake(file, 0, "", error.strerror or str(error))]) from error
+    except UnicodeError:
+        raise ImportRefused([Mistake(file, 1, "", "save the file as UTF-8")]) from None
+    rows = _rows(file, text)
+    try:
+        line, header = next(rows)
+    except StopIteration:
+        raise ImportRefused([Mistake(file, 1, "", "the file is empty")]) from None
+    columns = tuple(name.strip().lower() for name in header)
+    mistakes: list[Mistake] = []
+    lines = []
+    for line, cells in rows:
+        if len(cells) > len(columns):
+            mistakes.append(
+                Mistake(
+                    file,
+                    line,
+                    "",
+                    f"{len(cells)} values for {len(columns)} columns: put a value that holds the "
+                    "separator between double quotes",
+                )
+            )
+        lines.append((line, dict(zip(columns, (cell.strip() for cell in cells), strict=False))))
+    if mistakes:
+        raise ImportRefused(mistakes)
+    return Table(file, columns, tuple(lines))
+
+
+def parse(
+    table: Table, columns: Mapping[str, Column[object]]
+) -> list[tuple[int, dict[str, object]]]:
+    """Every line's values, with its number. Raises `ImportRefused`."""
+    mistakes = [
+        Mistake(table.file, 1, name, f"there is no such column.{nearest(name, columns)}")
+        for name in table.columns
+        if name not in columns
+    ]
+    mistakes += [
+        Mistake(table.file, 1, name, "this column is missing")
+        for name, column in columns.items()
+        if column.default is None and name not in table.columns
+    ]
+    mistakes += [
+        Mistake(table.file, 1, name, "this column is there twice")
+        for name in sorted({name for name in table.columns if table.columns.count(name) > 1})
+    ]
+    if mistakes:
+        raise ImportRefused(mistakes)
+    found = []
+    for line, cells in table.lines:
+        values: dict[str, object] = {}
+        for name, column in columns.items():
+            text = cells.get(name, "")
+            try:
+                values[name] = _value(column, text)
+            except ValueError as error:
+                mistakes.append(Mistake(table.file, line, name, str(error)))
+        found.append((line, values))
+    if mistakes:
+        raise ImportRefused(mistakes)
+    return found
+
+
+def _value(column: Column[object], text: str) -> object:
+    if text:
+        return column.parse(text)
+    if column.default is None:
+        raise ValueError("a value is missing")
+    return column.default
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines that are not blank, with the number of the line on which each begins."""
+    header = text.lstrip().partition("\n")[0]
+    delimiter = max(";,\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        message = f"{error}: look for a double quote that is not closed"
+        raise ImportRefused([Mistake(file, line, "", message)]) from error
