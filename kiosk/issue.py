@@ -6,8 +6,8 @@ out is voided.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from devices import DeviceError
 from kiosk.ticket import Action, Ticket
@@ -24,6 +24,7 @@ class Problem:
 
     key: str
     sure: bool = True
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 class WeightChanged(Exception):

@@ -17,10 +17,11 @@ OTHERS: Final = "others"
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 DIGITS: Final = "1234567890"
 _TILES = 12
-_FOUND = 8
+_FOUND = 6
 _TABS = 3
 _NEXT_LETTERS = 10
 _LONGEST = 20
+_LONG_WORD = 10
 
 
 def plain(text: str) -> str:
@@ -36,6 +37,11 @@ class Tab:
     key: str
     name: str
     chosen: bool
+
+    @property
+    def long(self) -> bool:
+        """Whether a word of it may have to be broken."""
+        return any(len(word) > _LONG_WORD for word in self.name.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,7 @@ class Shelf:
 
     def _keys(self, found: tuple[Product, ...]) -> tuple[str, ...]:
         if not self._letters:
-            return (*DIGITS[:5], "abc", *DIGITS[5:], "back")
+            return (*DIGITS[:9], "abc", "0", "back")
         if not self.query:
             return (*LETTERS, "123", "back")
         query = plain(self.query)

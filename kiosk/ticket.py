@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from store.nomenclature import label_code
-
 from kiosk.station import Station
 from kiosk.words import money, price, say, stamp, weight
 from mqtt.messages import Catalogue, LabelData, Product
 from printer import Label
+from store.nomenclature import label_code
 
 Action = Literal["print", "reprint", "void"]
 Mode = Literal["scale-prices", "certified-peripheral", "indicative"]

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from store.nomenclature import LabelRefused
-
 from devices import DeviceError, Value
 from kiosk.issue import Issuer, Problem, WeightChanged
 from kiosk.load import Load, Pan, load_of
@@ -28,6 +26,7 @@ from mqtt.messages import Product
 from printer import Label, NotPrinted, Paper, Printer
 from scale import Tares, Zeroes
 from store.errors import StoreFull
+from store.nomenclature import LabelRefused
 
 log = logging.getLogger(__name__)
 
@@ -356,7 +355,7 @@ class Weighing(Screen[WeighingPage]):
         except WeightChanged:
             self._attempt = None
         except StoreFull as full:
-            self._fail(Problem(full.key))
+            self._fail(Problem(full.key, params=full.params))
         except NotPrinted as failure:
             self._fail(Problem(failure.key, failure.sure))
         else:

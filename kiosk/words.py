@@ -17,7 +17,8 @@ Language = Literal["fr", "en", "es"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 NBSP: Final = "\u00a0"
 
-_BEFORE_MARK = re.compile(r" (?=[:;!?€%»])|(?<=«) ")
+_BEFORE_MARK = re.compile(r" (?=[:;!?€%»])|(?<=«) |(?<=°) |(?<=º) ")
+_TAIL = re.compile(r"(?<=\w)-(?=\w{1,2}\b)")
 _BEFORE_UNIT = re.compile(r"(?<=[\d}]) (?=(?:kg|g|s|min|h|j|d|mm|°C)(?![a-zà-ÿ]))")
 
 
@@ -43,22 +44,28 @@ def catalogue(language: Language) -> Mapping[str, str]:
 
 
 def unbroken(sentence: str) -> str:
-    """Tie marks and units to the word before them, so that no line starts with ``!`` or ``kg``."""
-    return _BEFORE_UNIT.sub(NBSP, _BEFORE_MARK.sub(NBSP, sentence))
+    """Tie marks, units and short tails to the word before them, and set real apostrophes.
+
+    No line starts with ``!`` or ``kg``, or ends with ``Remplissez-``.
+    """
+    tied = _BEFORE_UNIT.sub(NBSP, _BEFORE_MARK.sub(NBSP, sentence))
+    return _TAIL.sub("\u2011", tied).replace("'", "’")
+
+
+class _Given(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "…"
 
 
 def say(language: Language, key: str, /, **params: object) -> str:
     """The sentence behind `key`. Raises `UnknownKeyError` for a key that no language has.
 
-    A sentence whose values are missing is returned with its braces: the screen must live.
+    A value that is missing is shown as an ellipsis: the screen must live.
     """
     for tongue in (language, *LANGUAGES):
         sentence = catalogue(tongue).get(key)
         if sentence is not None:
-            try:
-                return sentence.format_map(params)
-            except (KeyError, IndexError, ValueError):
-                return sentence
+            return sentence.format_map(_Given(params))
     raise UnknownKeyError(key)
 
 
@@ -163,3 +170,11 @@ def span(language: Language, seconds: float) -> str:
     if days < 1:
         return f"{hours}{NBSP}h{NBSP}{minutes % 60:02d}"
     return f"{days}{NBSP}{'j' if language == 'fr' else 'd'}{NBSP}{hours % 24:02d}{NBSP}h"
+
+
+def remedy(language: Language, key: str, /, **params: object) -> str:
+    """What a technician does about `key`; "" when nothing is written about it."""
+    try:
+        return say(language, f"remedy.{key}", **params)
+    except UnknownKeyError:
+        return ""

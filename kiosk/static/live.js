@@ -1,0 +1,142 @@
+// Keeps a page equal to what the station says, and sends taps.
+// The one rule: when the station's heartbeat is silent the page says so and shows no number.
+(() => {
+  "use strict";
+  const SILENT_MS = 5000;
+  const JUST_APPEARED_MS = 250;
+  const name = document.body.dataset.name;
+  const meta = (what) => document.querySelector(`meta[name=${what}]`)?.content;
+  const screen = document.getElementById("screen");
+  if (!meta("token")) return;
+  let heard = performance.now();
+  let cue = document.getElementById("main").dataset.cue;
+  const appeared = new WeakMap();
+
+  const copyLooks = (old, fresh) => {
+    for (const { name: key } of [...old.attributes])
+      if (!fresh.hasAttribute(key)) old.removeAttribute(key);
+    for (const { name: key, value } of fresh.attributes)
+      if (old.getAttribute(key) !== value) old.setAttribute(key, value);
+  };
+
+  // Only the parts that differ are replaced, so that a finger on a button is not robbed of it.
+  const show = (html) => {
+    const box = document.createElement("template");
+    box.innerHTML = html;
+    const fresh = box.content;
+    const parts = [...fresh.querySelectorAll("[data-part]")];
+    const known = screen.querySelectorAll("[data-part]");
+    if (parts.length !== known.length || parts.some((part, i) => part.id !== known[i].id)) {
+      screen.replaceChildren(fresh);
+    } else {
+      copyLooks(document.getElementById("main"), fresh.getElementById("main"));
+      parts.forEach((part, i) => {
+        const old = known[i];
+        copyLooks(old, part);
+        if (old.innerHTML !== part.innerHTML) {
+          old.innerHTML = part.innerHTML;
+          appeared.set(old, performance.now());
+        }
+      });
+    }
+    const main = document.getElementById("main");
+    const pressed = screen.querySelector("nav [data-do=language][aria-pressed=true]");
+    if (pressed) document.documentElement.lang = pressed.dataset.what;
+    if (main.dataset.cue !== cue) {
+      cue = main.dataset.cue;
+      play(cue.split(" ")[1]);
+    }
+  };
+
+  // Rhythm and direction tell the four apart, not pitch: [start s, length s, Hz from, Hz to].
+  const CUES = {
+    ok: [[0, 0.14, 620, 620], [0.18, 0.24, 930, 930]],
+    warn: [[0, 0.18, 560, 560], [0.28, 0.18, 560, 560]],
+    stop: [[0, 0.58, 220, 160]],
+    unknown: [[0, 0.09, 440, 440], [0.17, 0.09, 440, 440], [0.34, 0.09, 440, 440]],
+  };
+  let audio;
+  const play = (sound) => {
+    if (!CUES[sound] || !window.AudioContext) return;
+    audio ??= new AudioContext();
+    audio.resume().catch(() => {});
+    for (const [at, length, from, to] of CUES[sound]) {
+      const tone = audio.createOscillator();
+      const volume = audio.createGain();
+      const start = audio.currentTime + at;
+      tone.frequency.setValueAtTime(from, start);
+      tone.frequency.linearRampToValueAtTime(to, start + length);
+      volume.gain.setValueAtTime(0, start);
+      volume.gain.linearRampToValueAtTime(0.2, start + 0.02);
+      volume.gain.setValueAtTime(0.2, start + length - 0.03);
+      volume.gain.linearRampToValueAtTime(0, start + length);
+      tone.connect(volume).connect(audio.destination);
+      tone.start(start);
+      tone.stop(start + length);
+    }
+  };
+
+  const tap = async (action, what) => {
+    try {
+      const answer = await fetch(`/${name}/tap`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Token": meta("token") },
+        body: JSON.stringify({ do: action, what: what ?? "", id: Math.random().toString(36) }),
+      });
+      if (answer.status === 403) location.reload();
+    } catch {
+      // The station is away: the silent heartbeat says it.
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (!button || button.disabled || document.body.classList.contains("silent")) return;
+    // A button that has only just come under the finger was not meant.
+    const part = button.closest("[data-part]");
+    if (performance.now() - (appeared.get(part) ?? -1e6) < JUST_APPEARED_MS && !button.closest(".keys"))
+      return;
+    tap(button.dataset.do, button.dataset.what);
+  });
+
+  // A keyboard, where there is one, types into the scale's search.
+  document.addEventListener("keydown", (event) => {
+    if (!screen.querySelector(".keys") || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "Backspace") tap("key", "back");
+    else if (/^[a-z0-9 ]$/i.test(event.key) && event.target.tagName !== "BUTTON")
+      tap("key", event.key.toLowerCase());
+  });
+
+  const alive = () => {
+    heard = performance.now();
+    document.body.classList.remove("silent");
+  };
+  let source;
+  const listen = () => {
+    source = new EventSource(`/${name}/stream`);
+    source.addEventListener("heartbeat", (event) => {
+      const { build, clock } = JSON.parse(event.data);
+      if (build !== meta("build")) return location.reload();
+      const shown = document.getElementById("clock");
+      if (shown && shown.textContent !== clock) shown.textContent = clock;
+      alive();
+    });
+    source.addEventListener("screen", (event) => {
+      alive();
+      show(event.data);
+    });
+    source.addEventListener("value", (event) => {
+      for (const [id, text] of Object.entries(JSON.parse(event.data))) {
+        const shown = document.getElementById(id);
+        if (shown) shown.textContent = text;
+      }
+    });
+  };
+  listen();
+  setInterval(() => {
+    if (performance.now() - heard > SILENT_MS) document.body.classList.add("silent");
+    // After an answer that is not a stream (the daemon starting), EventSource gives up for good.
+    if (source.readyState === EventSource.CLOSED) listen();
+  }, 1000);
+  addEventListener("contextmenu", (event) => event.preventDefault());
+})();
