@@ -26,7 +26,7 @@ from bridge.ledger import Fact, Station
 from bridge.odoo import Odoo
 from bridge.profile import Profile
 from bridge.thread import OneThread
-from bridge.wire import Denied, OdooError, ProgrammingFault, Rejected, Unavailable
+from bridge.wire import Denied, Final, OdooError, ProgrammingFault, Unavailable
 from mqtt.messages import FACT_KINDS, BadgeData, ClockData, LabelData, PhotoData
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Applier:
         """Bring one fact to Odoo; or return what our own record is to keep of it."""
         model = FACT_KINDS.get(fact.kind)
         if model is None:
-            raise _Unknown
+            raise Final("unknown kind")
         data = model.model_validate(fact.envelope.data)
         match data:
             case BadgeData(who=who) if who is not None and who.kind == "employee":
@@ -170,13 +170,13 @@ class Applier:
         if not fact.dated:
             if fact.datable:
                 raise _Hold
-            raise _NeverDated
+            raise Final("the station's clock was never right")
         await attendance.badge(self._odoo, self._profile.attendance, fact.id, employee, fact.at)
 
     async def _photo(self, fact: Fact, data: PhotoData) -> None:
         content = await self._thread(self._inbox.blobs.get, fact.id, data.sha256, data.size)
         if content is None:
-            raise _NoPhoto
+            raise Final("the photo itself did not come")
         names = self._profile.member if data.who.kind == "member" else self._profile.employee
         await photos.write(self._odoo, names, data.who.id, content)
 
@@ -195,8 +195,8 @@ class Applier:
         await asyncio.sleep(wait)
 
     async def _refusal(self, fact: Fact, error: OdooError) -> None:
-        if isinstance(error, _Final):
-            await self._park(fact, error.why)
+        if isinstance(error, Final):
+            await self._park(fact, error.why, error.detail)
             return
         if fact.tries == 0:
             await self._thread(self._inbox.tried, fact)
@@ -221,24 +221,3 @@ class Applier:
         log.warning("%s/%s: fact %s parked: %s", self._site, fact.station.name, fact.id, why)
         await self._thread(self._inbox.park, fact, why, detail)
         self._settled(fact.station)
-
-
-class _Final(Rejected):
-    """We know by ourselves that the fact will not pass: no second try."""
-
-    reason: str
-
-    def __init__(self) -> None:
-        super().__init__(self.reason)
-
-
-class _Unknown(_Final):
-    reason = "unknown kind"
-
-
-class _NeverDated(_Final):
-    reason = "the station's clock was never right"
-
-
-class _NoPhoto(_Final):
-    reason = "the photo itself did not come"

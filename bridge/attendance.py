@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.odoo import Odoo, to_odoo
 from bridge.profile import AttendanceNames
-from bridge.wire import Rejected
+from bridge.wire import Final, Rejected
 
 
 async def badge(
@@ -38,7 +38,7 @@ async def badge(
             # Another station was first with the way out: what began there ended there.
             await _write(odoo, names, later[0]["id"], {begin: when, end: later[0][begin]})
             return
-        raise Rejected(f"{names.model}: the badge is older than what Odoo has")
+        raise Final(f"{names.model}: the badge is older than what Odoo has")
     if rows:
         await _write(odoo, names, rows[-1]["id"], {end: when})
         return
@@ -47,15 +47,21 @@ async def badge(
         "load",
         ["id", f"{names.employee}/.id", begin],
         [[f"edged.{fact_id}", str(employee), when]],
+        context={"tz": "UTC"},  # `load` takes times in the user's zone, all else takes UTC
     )
     if not answer["ids"]:
         texts = "; ".join(str(message.get("message", "")) for message in answer["messages"])
         raise Rejected(f"{names.model}.load: refused", texts)
+    await _read_back(odoo, names, answer["ids"][0], {begin: when})
 
 
 async def _write(odoo: Odoo, names: AttendanceNames, row: int, values: dict[str, Any]) -> None:
-    """Write and read back: some servers answer true and keep nothing."""
+    """Write and read back: some servers answer true and keep nothing, or something else."""
     await odoo.call(names.model, "write", [row], values)
+    await _read_back(odoo, names, row, values)
+
+
+async def _read_back(odoo: Odoo, names: AttendanceNames, row: int, values: dict[str, Any]) -> None:
     kept = await odoo.call(names.model, "read", [row], list(values))
     if not kept or any(kept[0][field] != value for field, value in values.items()):
-        raise Rejected(f"{names.model}.write: not kept")
+        raise Final(f"{names.model}: not kept")

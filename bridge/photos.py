@@ -10,7 +10,7 @@ import hashlib
 
 from bridge.odoo import Odoo
 from bridge.profile import People
-from bridge.wire import Rejected
+from bridge.wire import Final, Rejected
 
 
 async def write(odoo: Odoo, names: People, person: int, photo: bytes) -> None:
@@ -30,7 +30,7 @@ async def _read(odoo: Odoo, names: People, person: int) -> bytes | None:
     """The digest of the photo that is there."""
     rows = await odoo.call(names.model, "read", [person], [names.photo])
     if not rows:
-        raise Rejected(f"{names.model}.read: no such person")
+        raise Final(f"{names.model}.read: no such person")
     content = rows[0].get(names.photo)
     if not content:
         return None

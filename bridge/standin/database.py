@@ -10,15 +10,19 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bridge.standin import images
 from bridge.standin.domains import compile_domain, mentions
-from bridge.standin.fields import Fault, Field, given_out, taken_in, validation
+from bridge.standin.fields import FORMAT, Fault, Field, given_out, taken_in, validation
 from bridge.standin.models import MODELS, Model
 
 Row = dict[str, Any]
 _ID = Field("integer")
 _DATE = Field("datetime")
+
+
+USERS_ZONE = ZoneInfo("Europe/Paris")
 
 
 def utc_now() -> datetime:
@@ -36,6 +40,8 @@ class Database:
         self.now = now
         self.tables: dict[str, dict[int, Row]] = {model: {} for model in MODELS}
         self.external: dict[str, tuple[str, int]] = {}
+        self.zone = USERS_ZONE
+        """Of the call under way: what times in texts and in `load` mean."""
         self.changes = 0
         """Grows with each committed change."""
         self._undo: list[Callable[[], object]] | None = None
@@ -283,7 +289,10 @@ class Database:
             check(self, record, row)
 
     def load(self, model: str, names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
-        """Import with external ids: change what is there, make what is not; all or nothing."""
+        """Import with external ids: change what is there, make what is not; all or nothing.
+
+        Times are taken to be in the zone of the user or the context, not in UTC.
+        """
         try:
             with self.transaction():
                 ids = self._load_rows(model, names, rows)
@@ -302,6 +311,10 @@ class Database:
             raise _NothingLoaded(messages)
         return ids
 
+    def _in_utc(self, text: str) -> str:
+        local = datetime.strptime(text, FORMAT).replace(tzinfo=self.zone)
+        return local.astimezone(UTC).strftime(FORMAT)
+
     def _load_row(self, model: str, row: dict[str, Any]) -> int:
         external = row.pop("id", "")
         values: dict[str, Any] = {}
@@ -311,6 +324,8 @@ class Database:
                 values[plain] = False
             elif name.endswith("/id"):
                 values[plain] = self.external[value][1]
+            elif (field := self.field(model, plain)) is not None and field.kind == "datetime":
+                values[plain] = self._in_utc(value)
             else:
                 values[plain] = value
         known = self.external.get(external) if external else None
@@ -323,14 +338,14 @@ class Database:
         return record
 
 
+def field_relation(model: str, link: str) -> str:
+    return MODELS[model].fields[link].relation
+
+
 class _NothingLoaded(Exception):
     def __init__(self, messages: list[dict[str, Any]]) -> None:
         super().__init__()
         self.messages = messages
-
-
-def field_relation(model: str, link: str) -> str:
-    return MODELS[model].fields[link].relation
 
 
 def _message(number: int, error: Exception) -> dict[str, Any]:

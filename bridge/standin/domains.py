@@ -60,7 +60,7 @@ def _same(stored: Any, wanted: Any) -> bool:
     if wanted is False or wanted is None:
         return stored is None or stored is False
     if isinstance(stored, datetime):
-        return stored.strftime(FORMAT) == wanted
+        return bool(stored.strftime(FORMAT) == wanted)
     return bool(stored == wanted)
 
 

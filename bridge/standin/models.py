@@ -15,7 +15,6 @@ from bridge.standin.fields import Field, validation
 if TYPE_CHECKING:
     from bridge.standin.database import Database
 
-SHOWN_IN = ZoneInfo("Europe/Paris")
 _BADGE_ID = re.compile(r"[A-Za-z0-9]{1,18}")
 
 Check = Callable[["Database", int, Mapping[str, Any]], None]
@@ -80,23 +79,27 @@ def _attendance(db: "Database", record: int, values: Mapping[str, Any]) -> None:
     refused = f"Cannot create new attendance record for {name}, the employee "
     before = _last([row for row in others if row["check_in"] <= begin])
     if before and before["check_out"] and before["check_out"] > begin:
-        raise validation(f"{refused}was already checked in on {_shown(begin)}")
+        raise validation(f"{refused}was already checked in on {_shown(begin, db.zone)}")
     if not end:
         still_in = _last([row for row in others if not row["check_out"]])
         if still_in:
-            raise validation(f"{refused}hasn't checked out since {_shown(still_in['check_in'])}")
+            raise validation(
+                f"{refused}hasn't checked out since {_shown(still_in['check_in'], db.zone)}"
+            )
     else:
         within = _last([row for row in others if row["check_in"] < end])
         if within is not None and within is not before:
-            raise validation(f"{refused}was already checked in on {_shown(within['check_in'])}")
+            raise validation(
+                f"{refused}was already checked in on {_shown(within['check_in'], db.zone)}"
+            )
 
 
 def _last(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return max(rows, key=lambda row: row["check_in"], default=None)
 
 
-def _shown(at: datetime) -> str:
-    return at.replace(tzinfo=UTC).astimezone(SHOWN_IN).strftime("%m/%d/%Y %H:%M:%S")
+def _shown(at: datetime, zone: ZoneInfo) -> str:
+    return at.replace(tzinfo=UTC).astimezone(zone).strftime("%m/%d/%Y %H:%M:%S")
 
 
 _ACTIVE = Field("boolean", default=True)
@@ -184,9 +187,16 @@ MODELS: Mapping[str, Model] = {
         order="default_code, id",
         keepers=("Inventory/Administrator",),
     ),
+    "uom.category": Model("Product UoM Categories", {"name": _NAME}),
     "uom.uom": Model(
         "Unit of Measure",
-        {"name": _NAME, "factor": Field("float"), "rounding": Field("float", default=0.01)},
+        {
+            "name": _NAME,
+            "factor": Field("float"),
+            "rounding": Field("float", default=0.01),
+            "category_id": _many2one("uom.category"),
+            "uom_type": Field("selection", default="reference"),
+        },
     ),
     "barcode.nomenclature": Model(
         "Barcode Nomenclature",

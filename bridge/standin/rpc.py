@@ -7,8 +7,9 @@ The one rule: HTTP says 200 whatever happens; the class of what went wrong is in
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from bridge.standin.database import Database
+from bridge.standin.database import USERS_ZONE, Database
 from bridge.standin.fields import Fault
 
 CHANGING = frozenset({"create", "write", "unlink", "load"})
@@ -116,6 +117,7 @@ class Server:
         named = dict(keywords or {})
         context = named.pop("context", {})
         self.calls[f"{model}.{method}"] = self.calls.get(f"{model}.{method}", 0) + 1
+        self.database.zone = ZoneInfo(context["tz"]) if context.get("tz") else USERS_ZONE
         with self.database.transaction():
             return run(_Methods(self.database, user, model, context), *args, **named)
 

@@ -29,6 +29,10 @@ class Rejected(OdooError):
     """Odoo understood and refused; the same call will be refused again."""
 
 
+class Final(Rejected):
+    """We know by ourselves that a second try cannot help, or could do harm."""
+
+
 class Unavailable(OdooError):
     """No usable answer (down, time-out, proxy, database): the call may have been carried out."""
 

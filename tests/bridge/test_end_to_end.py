@@ -1,0 +1,370 @@
+"""Facts of stations through a real broker and the bridge into the stand-in Odoo, once each."""
+
+import asyncio
+import base64
+import io
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.bridging import BridgeProcess, FakeStation, bridge_here, write_config
+from support.broker import Mosquitto, mosquitto
+
+from bridge.config import load
+from bridge.inbox import Inbox
+from bridge.odoo import to_odoo
+from bridge.standin import StandIn
+from bridge.standin.demo import PASSWORD, stock
+
+NADIA, PAUL, CAMILLE = 11, 12, 101
+
+
+@dataclass
+class World:
+    folder: Path
+    broker: Mosquitto
+    odoo: StandIn
+    config: Path
+
+    def attendances(self) -> list[tuple[int, str, str | None]]:
+        rows = self.odoo.database.tables["hr.attendance"].values()
+        return sorted(
+            (
+                row["employee_id"],
+                row["check_in"].strftime("%Y-%m-%d %H:%M:%S"),
+                row["check_out"].strftime("%Y-%m-%d %H:%M:%S") if row["check_out"] else None,
+            )
+            for row in rows
+        )
+
+    def station(self, name: str = "entree", **options: Any) -> FakeStation:
+        return FakeStation(self.broker.url, "demo", name, **options)
+
+    def inbox(self) -> Inbox:
+        return Inbox(self.folder / "inbox")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with mosquitto(tmp_path / "broker") as broker, StandIn(stock()) as odoo:
+        config = write_config(tmp_path, broker=broker.url, odoo=odoo.url, password=PASSWORD)
+        yield World(tmp_path, broker, odoo, config)
+
+
+def jpeg(colour: int = 90, side: int = 64) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (side, side), (colour, 120, 40)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def passages(
+    station: FakeStation, count: int, employees: tuple[int, ...] = (NADIA, PAUL)
+) -> list[Any]:
+    """In and out, minutes apart, in the past; what Odoo must have in the end."""
+    begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+    expected: dict[tuple[int, int], list[str]] = {}
+    for number in range(count):
+        employee = employees[number % len(employees)]
+        at = begin + timedelta(minutes=number, seconds=number % 7)
+        station.badge(employee=employee, at=at)
+        turn = number // len(employees)
+        expected.setdefault((employee, turn // 2), []).append(to_odoo(at))
+    return sorted((who, times[0], times[1] if len(times) == 2 else None)
+                  for (who, _), times in expected.items())  # fmt: skip
+
+
+async def test_a_badge_becomes_an_attendance_and_the_station_is_told(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        expected = passages(station, 4)
+        ack = await station.settled()
+    assert world.attendances() == expected
+    assert ack.stored == ack.done == 4
+    assert ack.parked == ()
+
+
+async def test_every_kind_finds_its_place(world: World) -> None:
+    portrait = jpeg()
+    async with bridge_here(load(world.config)), world.station() as station:
+        station.badge(member=CAMILLE)
+        label = {
+            "action": "print", "label": "L1", "device": "labels", "scale": "balance", "product": 1,
+            "barcode": "2100104004825", "net_g": 482, "tare_g": 0, "price_cents_per_kg": 295,
+            "price_cents": 142, "mode": "indicative",
+        }  # fmt: skip
+        station.fact("label", label)
+        station.photo(portrait, CAMILLE)
+        station.fact("from-the-future", {"x": 1})
+        station.fact("label", {"action": "print"})
+        ack = await station.settled()
+    stored = world.odoo.database.tables["res.partner"][CAMILLE]["image_1920"]
+    assert base64.b64decode(stored) == portrait
+    assert [(p.seq, p.why) for p in ack.parked] == [
+        (4, "unknown kind"),
+        (5, "the data do not fit the kind"),
+    ]
+    inbox = world.inbox()
+    assert inbox.counts("demo")["done"] == 3
+    assert not list((world.folder / "inbox" / "blobs").iterdir())
+    inbox.close()
+
+
+async def test_answers_lost_after_the_commit_change_nothing(world: World) -> None:
+    world.odoo.faults.lose = 3
+    async with bridge_here(load(world.config)), world.station() as station:
+        expected = passages(station, 4)
+        await station.settled()
+    assert world.odoo.faults.lose == 0
+    assert world.attendances() == expected
+
+
+async def test_odoo_away_parks_nothing_and_everything_arrives_later(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        await world.odoo.down()
+        expected = passages(station, 6)
+        ack = await station.until(lambda ack: ack.stored == 6)
+        assert ack.done == 0
+        await world.odoo.up()
+        world.odoo.faults.html = 2
+        ack = await station.settled()
+    assert world.attendances() == expected
+    assert ack.parked == ()
+
+
+async def test_a_refused_fact_is_parked_and_the_next_ones_pass(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+        station.badge(employee=999, at=begin)
+        station.badge(employee=NADIA, at=begin + timedelta(minutes=1))
+        ack = await station.settled()
+        assert [p.seq for p in ack.parked] == [1]
+        assert "ValidationError" in ack.parked[0].why or "refused" in ack.parked[0].why
+        # Somebody makes the missing record and lets the fact be tried again, by another process.
+        with world.odoo.database.transaction():
+            world.odoo.database.create("hr.employee", {"name": "New"}, number=999)
+        inbox = world.inbox()
+        parked = inbox.parked()
+        assert inbox.retry(parked[0].id)
+        assert not inbox.retry("00000000-0000-7000-a000-000000000000")
+        inbox.close()
+        await station.until(lambda ack: not ack.parked and ack.done == 2)
+    assert [row[0] for row in world.attendances()] == [NADIA, 999]
+
+
+async def test_a_dropped_fact_leaves_the_ack(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        station.fact("unheard-of", {})
+        await station.until(lambda ack: len(ack.parked) == 1)
+        inbox = world.inbox()
+        assert inbox.drop(inbox.parked()[0].id)
+        inbox.close()
+        await station.until(lambda ack: ack.done == 1 and not ack.parked)
+
+
+async def test_duplicates_and_disorder_are_put_right(world: World) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    unruly = random.Random(seed)
+    async with (
+        bridge_here(load(world.config)),
+        world.station(unruly=unruly, resend_s=0.5) as station,
+    ):
+        expected = passages(station, 24)
+        ack = await station.settled()
+    assert world.attendances() == expected
+    assert ack.parked == ()
+    inbox = world.inbox()
+    assert inbox.counts("demo")["done"] == 24
+    assert inbox.counts("demo")["strays"] == 0
+    inbox.close()
+
+
+async def test_the_broker_forgets_everything_and_nothing_is_lost(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        expected = passages(station, 4)
+        await station.until(lambda ack: ack.stored >= 2)
+        await world.broker.kill()
+        await world.broker.start()
+        ack = await station.settled()
+        assert ack.parked == ()
+        # A station that comes afterwards finds everything retained again.
+        async with world.station("late") as late:
+            head = late.topics.of_site.directory_head
+            async with asyncio.timeout(30):
+                while (
+                    head not in late.received
+                    or late.topics.of_site.catalogue_head not in late.received
+                ):
+                    await asyncio.sleep(0.05)
+    assert world.attendances() == expected
+
+
+async def test_a_gap_is_asked_for_and_a_hole_is_believed(world: World) -> None:
+    """The bridge lost its inbox, and the station has forgotten what was settled long ago."""
+    async with bridge_here(load(world.config)), world.station(first=41) as station:
+        expected = passages(station, 4)
+        ack = await station.settled()
+    assert station.replays
+    assert set(station.replays) == {1}
+    assert ack.stored == ack.done == 44
+    assert world.attendances() == expected
+    inbox = world.inbox()
+    assert inbox.counts("demo")["holes"] == 1
+    inbox.close()
+
+
+async def test_a_bridge_that_lost_its_inbox_applies_nothing_twice(world: World) -> None:
+    async with world.station() as station:
+        async with bridge_here(load(world.config)):
+            expected = passages(station, 4)
+            await station.settled()
+        for file in (world.folder / "inbox").glob("inbox.sqlite*"):
+            file.unlink()
+        async with bridge_here(load(world.config)):
+            station.badge(employee=NADIA, at=datetime(2026, 11, 20, 9, 0, tzinfo=UTC))
+            await station.settled()
+    assert station.replays
+    assert world.attendances() == sorted([*expected, (NADIA, "2026-11-20 09:00:00", None)])
+
+
+async def test_facts_made_before_the_clock_was_right_get_their_time(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        wrong = datetime(2020, 1, 1, tzinfo=UTC)
+        station.clock = "unsynced"
+        station.badge(employee=NADIA, at=wrong, up=60_000)
+        station.badge(member=CAMILLE, at=wrong, up=61_000)
+        ack = await station.until(lambda ack: ack.stored == 2)
+        assert ack.done == 0
+        assert world.attendances() == []
+        station.clock = "synced"
+        right = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+        station.fact(
+            "clock", {"boot": station.boot, "up": 120_000, "at": "2026-11-20T08:00:00.000Z"},
+            at=right, up=120_000,
+        )  # fmt: skip
+        await station.settled()
+    assert world.attendances() == [(NADIA, "2026-11-20 07:59:00", None)]
+
+
+async def test_a_boot_whose_clock_never_became_right_holds_nobody_up(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station() as station:
+        station.clock = "unsynced"
+        station.badge(employee=NADIA, at=datetime(2020, 1, 1, tzinfo=UTC))
+        station.boot, station.clock = "boot-2", "synced"
+        station.badge(employee=PAUL, at=datetime(2026, 11, 20, 8, 0, tzinfo=UTC))
+        ack = await station.settled()
+    assert [(p.seq, p.why) for p in ack.parked] == [(1, "the station's clock was never right")]
+    assert world.attendances() == [(PAUL, "2026-11-20 08:00:00", None)]
+
+
+async def test_a_photo_without_its_bytes_is_asked_for_again(world: World) -> None:
+    portrait = jpeg()
+    async with bridge_here(load(world.config)), world.station(resend_s=0.5) as station:
+        station.photo(portrait, CAMILLE, blob=b"not these")
+        station.badge(member=CAMILLE)
+        await asyncio.sleep(1)
+        assert station.ack.get().stored == 0
+        station.rows[0].blob = portrait
+        ack = await station.settled()
+    assert ack.parked == ()
+    assert world.odoo.state()["photos"][0]["id"] == CAMILLE
+
+
+async def test_a_photo_whose_bytes_never_come_is_parked(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station(resend_s=0.3) as station:
+        station.photo(jpeg(), CAMILLE, blob=b"never these")
+        station.badge(member=CAMILLE)
+        ack = await station.settled()
+    assert [(p.seq, p.why) for p in ack.parked] == [(1, "the photo itself did not come")]
+
+
+STEPS = [
+    "before:bridge.inbox:Inbox.store:2",
+    "after:bridge.blobs:Blobs.put:1",
+    "after:bridge.inbox:Inbox.store:1",
+    "after:mqtt.link:Incoming.done:1",
+    "before:bridge.inbox:Inbox.ack:2",
+    "before:bridge.post:Post._send:3",
+    "before:bridge.wire.jsonrpc:JsonRpc.call:5",
+    "after:bridge.wire.jsonrpc:JsonRpc.call:5",
+    "after:bridge.wire.jsonrpc:JsonRpc.call:9",
+    "before:bridge.inbox:Inbox.done:1",
+    "after:bridge.inbox:Inbox.done:1",
+    "after:bridge.wire.jsonrpc:JsonRpc.call:11",
+]
+
+
+@pytest.mark.timeout(180)
+async def test_killed_between_two_steps(world: World) -> None:
+    """The bridge dies at each step of a fact's way, one after the other, and is started again."""
+    bridge = BridgeProcess(world.config)
+    try:
+        async with world.station() as station:
+            begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+            for number, step in enumerate(STEPS):
+                station.badge(employee=NADIA, at=begin + timedelta(minutes=2 * number))
+                station.photo(jpeg(number), CAMILLE)
+                station.badge(employee=NADIA, at=begin + timedelta(minutes=2 * number + 1))
+                bridge.start(die=step)
+                await bridge.dead()
+            bridge.start()
+            ack = await station.settled(60)
+    finally:
+        await bridge.close()
+    assert ack.parked == ()
+    assert ack.done == 3 * len(STEPS)
+    assert world.attendances() == [
+        (
+            NADIA,
+            to_odoo(begin + timedelta(minutes=2 * number)),
+            to_odoo(begin + timedelta(minutes=2 * number + 1)),
+        )
+        for number in range(len(STEPS))
+    ]
+    photo = world.odoo.database.tables["res.partner"][CAMILLE]["image_1920"]
+    assert base64.b64decode(photo) == jpeg(len(STEPS) - 1)
+
+
+@pytest.mark.timeout(180)
+async def test_killed_at_any_moment(world: World) -> None:
+    """kill -9 at random points, answers lost and Odoo away in between: once each, in order."""
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    bridge = BridgeProcess(world.config)
+    portraits = {member: jpeg(member) for member in range(101, 105)}
+    try:
+        async with world.station() as one, world.station("caisse") as other:
+            expected = passages(one, 40, (NADIA,)) + passages(other, 40, (PAUL,))
+            for member, portrait in portraits.items():
+                other.photo(portrait, member)
+            world.odoo.faults.slow_s = 0.02
+            progress = []
+            for round_ in range(12):
+                bridge.start()
+                world.odoo.faults.lose = rng.choice((0, 0, 1, 2))
+                await asyncio.sleep(rng.uniform(0.6, 1.6))
+                if round_ % 4 == 3:
+                    await world.odoo.down()
+                await bridge.kill()
+                progress.append(one.ack.get().done + other.ack.get().done)
+                await world.odoo.up()
+            print("done after each kill", progress)
+            world.odoo.faults.lose, world.odoo.faults.slow_s = 0, 0.0
+            bridge.start()
+            acks = [await station.settled(100) for station in (one, other)]
+    finally:
+        await bridge.close()
+    assert world.attendances() == sorted(expected), f"seed {seed}"
+    assert [ack.parked for ack in acks] == [(), ()]
+    assert [ack.done for ack in acks] == [40, 44]
+    assert len(world.odoo.state()["photos"]) == 4
+    inbox = world.inbox()
+    assert inbox.counts("demo")["done"] == 84
+    assert inbox.counts("demo")["strays"] == 0
+    inbox.close()
