@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 from support.echo import until
@@ -62,10 +63,8 @@ async def test_no_result_is_lost_when_both_happen_at_once():
     given: list[int] = []
 
     async def one(number: int) -> None:
-        try:
+        with suppress(TimeoutError):
             given.append(await in_thread(lambda: number, timeout=0.002, undo=undone.append))
-        except TimeoutError:
-            pass
 
     for start in range(0, 200, 20):
         await asyncio.gather(*(one(number) for number in range(start, start + 20)))

@@ -1,7 +1,11 @@
-"""The simplest simulated device, and waiting until something is so."""
+"""The simplest simulated device, and what tests of ports need around it."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from devices.ports import Port
 
 
 class Echo:
@@ -26,3 +30,27 @@ async def until(is_so: Callable[[], object], *, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():
             await asyncio.sleep(0.01)
+
+
+async def read_exactly(port: Port, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        data += await port.read(count - len(data))
+    return data
+
+
+async def met(port: Port) -> None:
+    """The device knows of us: a TCP host hears of a connection later than who connects."""
+    await port.write(b"x")
+    assert await port.read() == b"X"
+
+
+def fds() -> set[str]:
+    """What this process has open."""
+    return {f"{fd.name} {_target(fd)}" for fd in Path("/proc/self/fd").iterdir()}
+
+
+def _target(fd: Path) -> str:
+    with suppress(OSError):
+        return str(fd.readlink())
+    return ""
