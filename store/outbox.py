@@ -116,7 +116,8 @@ class Outbox:
                 self._journal.add("error", error.key)
             self.trouble.set(error.key)
             raise
-        if self.trouble.get():
+        # One of the same group may have fitted in just before the reserve was given back.
+        if self.trouble.get() and self._reserve.held:
             self._journal.add("info", "store.takes_again")
             self.trouble.set("")
         return envelope
@@ -124,25 +125,26 @@ class Outbox:
     async def _put(self, draft: Draft, attachment: bytes | None) -> Envelope:
         if not self._reserve.hold():
             raise StoreFull(self.trouble.get() or "store.full")
+        attached = attachment is not None
         if attachment is not None:
             await asyncio.to_thread(self._attachments.write, draft.id, attachment)
 
         def insert(connection: Connection) -> Envelope:
             envelope, body = draft.sealed(self.epoch, last_seq(connection) + 1)
             connection.execute(
-                f"INSERT INTO outbox({_ROW}) VALUES(?, ?, ?, ?, ?)",
-                (envelope.seq, draft.id, draft.kind, body, attachment is not None),
+                f"INSERT INTO outbox({_ROW}, since) VALUES(?, ?, ?, ?, ?, ?)",
+                (envelope.seq, draft.id, draft.kind, body, attached, int(time.time())),
             )
             return envelope
 
         def committed(envelope: Envelope) -> None:
-            self._counts += Counts(waiting=1, attached=int(attachment is not None))
+            self._counts += Counts(waiting=1, attached=int(attached))
             self.last.set(envelope.seq)
 
         try:
             return await self._writer.run(insert, durable=True, then=committed)
         except Exception:
-            if attachment is not None:
+            if attached:
                 self._attachments.remove([draft.id])
             raise
 
@@ -166,7 +168,8 @@ class Outbox:
         """Take the bridge's word: cumulative, never backwards, ignored for another epoch.
 
         `ack.parked` is the whole list: a fact parked before and not in it any more, at or below
-        `done`, is done.
+        `done`, is done. Raises `StoreFull`; then it may have been taken in part, and can be given
+        again.
         """
         if ack.epoch != self.epoch:
             return
@@ -186,7 +189,8 @@ class Outbox:
 
         # A photo goes only when the disk says that its fact is done.
         durable = self._counts.attached > 0
-        await self._writer.run(work, durable=durable, then=committed)
+        while (await self._writer.run(work, durable=durable, then=committed)).more:
+            pass
 
     async def replay(self, first: int) -> int:
         """Let everything from `first` wait again, whatever became of it.

@@ -14,17 +14,18 @@ SIZE = 4 << 20
 class Reserve:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._held = False
+        self.held = False
+        """Whether it is in place."""
 
     def hold(self) -> bool:
         """Whether there is room for facts: the reserve is in place, or could be put back."""
-        if not self._held:
-            self._held = self._fill()
-        return self._held
+        if not self.held:
+            self.held = self._fill()
+        return self.held
 
     def release(self) -> None:
         """Give the space back: the disk is full."""
-        self._held = False
+        self.held = False
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 

@@ -27,7 +27,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             body       BLOB NOT NULL,              -- the exact bytes: a resend is byte-identical
             attachment INTEGER NOT NULL DEFAULT 0, -- 1: photos/{id}.jpg belongs to it
             state      INTEGER NOT NULL DEFAULT 0, -- 0 waiting, 1 stored, 2 done, 3 parked
-            settled    INTEGER,                    -- when it became 2 (Unix seconds)
+            since      INTEGER NOT NULL,           -- when its state began (Unix seconds)
             why        TEXT NOT NULL DEFAULT ''
         ) STRICT""",
         # Partial indexes: they cost an ordinary fact nothing.

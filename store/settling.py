@@ -14,6 +14,9 @@ from store.writer import Connection
 
 WAITING, STORED, DONE, PARKED = range(4)
 KEEP_S = 7 * 24 * 3600
+_STEP = 500
+"""Rows changed in one transaction, so that a long acknowledgement fits on a full disk too and holds
+no fact up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Outcome:
     change: Counts
     released: tuple[str, ...] = ()
     """Ids of the facts whose photos may go now."""
+    more: bool = False
+    """There is more to apply: call again."""
     behind: bool = False
     """The bridge has more of this store's facts than the store: its disk forgot some."""
 
@@ -79,7 +84,7 @@ def count(connection: Connection) -> Counts:
 
 
 def settle(connection: Connection, ack: Ack) -> Outcome:
-    """Apply an acknowledgement of this store's epoch."""
+    """Apply an acknowledgement of this store's epoch, or a part of it (`Outcome.more`)."""
     last = last_seq(connection)
     behind = max(ack.stored, ack.done) > last
     if behind:
@@ -87,31 +92,36 @@ def settle(connection: Connection, ack: Ack) -> Outcome:
         last = max(ack.stored, ack.done)
         _skip_to(connection, last)
     was = settled(connection)
-    done = max(was.done, ack.done)
-    now = Settled(max(was.stored, ack.stored, done), done)
+    told = Settled(max(was.stored, ack.stored, ack.done), max(was.done, ack.done))
+    now = Settled(
+        _step(connection, was.stored, told.stored), _step(connection, was.done, told.done)
+    )
     change, released = _park(connection, ack, now.done)
-    for state in (WAITING, STORED):
-        moved = _move(connection, state, DONE, was.done, now.done)
-        change += Counts(waiting=-moved) if state == WAITING else Counts(stored=-moved)
+    change += Counts(waiting=-_move(connection, WAITING, DONE, was.done, now.done))
+    change += Counts(stored=-_move(connection, STORED, DONE, was.done, now.done))
     moved = _move(connection, WAITING, STORED, was.stored, now.stored)
     change += Counts(waiting=-moved, stored=moved)
-    released += [
-        fact_id
-        for (fact_id,) in connection.execute(
-            "SELECT id FROM outbox WHERE attachment = 1 AND state = ? AND seq > ? AND seq <= ?",
-            (DONE, was.done, now.done),
-        )
-    ]
+    done = connection.execute(
+        "SELECT id FROM outbox WHERE attachment = 1 AND state = ? AND seq > ? AND seq <= ?",
+        (DONE, was.done, now.done),
+    )
+    released |= {fact_id for (fact_id,) in done}
     _remember(connection, now)
     return Outcome(
-        now, last, change + Counts(attached=-len(set(released))), tuple(set(released)), behind
+        now,
+        last,
+        change + Counts(attached=-len(released)),
+        tuple(released),
+        more=now != told,
+        behind=behind,
     )
 
 
 def rewind(connection: Connection, first: int) -> int:
     """Let everything from `first` wait again. Returns the lowest number there is from there on."""
     connection.execute(
-        "UPDATE outbox SET state = ?, settled = NULL, why = '' WHERE seq >= ?", (WAITING, first)
+        "UPDATE outbox SET state = ?, since = ?, why = '' WHERE seq >= ?",
+        (WAITING, _now(), first),
     )
     was, below = settled(connection), max(first - 1, 0)
     _remember(connection, Settled(min(was.stored, below), min(was.done, below)))
@@ -123,12 +133,19 @@ def rewind(connection: Connection, first: int) -> int:
 
 def purge(connection: Connection) -> None:
     """Forget what Odoo has had for 7 days. Nothing else is ever deleted."""
-    connection.execute(
-        "DELETE FROM outbox WHERE state = ? AND settled < ?", (DONE, int(time.time()) - KEEP_S)
-    )
+    connection.execute("DELETE FROM outbox WHERE state = ? AND since < ?", (DONE, _now() - KEEP_S))
 
 
-def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, list[str]]:
+def _step(connection: Connection, above: int, told: int) -> int:
+    """How far to go now from `above` towards `told`."""
+    row = connection.execute(
+        "SELECT seq FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?",
+        (above, told, _STEP - 1),
+    ).fetchone()
+    return told if row is None else int(row[0])
+
+
+def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, set[str]]:
     """Mark what the list names; what it names no more was retried or dropped by a person."""
     change = Counts()
     for parked in ack.parked:
@@ -139,30 +156,34 @@ def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, list[str
         if row is None:
             continue
         connection.execute(
-            "UPDATE outbox SET state = ?, why = ? WHERE seq = ?", (PARKED, parked.why, parked.seq)
+            "UPDATE outbox SET state = ?, since = ?, why = ? WHERE seq = ?",
+            (PARKED, _now(), parked.why, parked.seq),
         )
         change += Counts(waiting=-1, parked=1) if row[0] == WAITING else Counts(stored=-1, parked=1)
     listed = {parked.seq for parked in ack.parked}
-    released = []
+    released = set()
     for seq, fact_id, attachment in connection.execute(
         "SELECT seq, id, attachment FROM outbox WHERE state = ? AND seq <= ?", (PARKED, done)
     ).fetchall():
         if seq not in listed:
             connection.execute(
-                "UPDATE outbox SET state = ?, settled = ? WHERE seq = ?",
-                (DONE, int(time.time()), seq),
+                "UPDATE outbox SET state = ?, since = ? WHERE seq = ?", (DONE, _now(), seq)
             )
             change += Counts(parked=-1)
-            released += [fact_id] if attachment else []
+            released |= {fact_id} if attachment else set()
     return change, released
 
 
 def _move(connection: Connection, state: int, to: int, above: int, upto: int) -> int:
     """Move rows with ``above < seq <= upto`` from one state to another; returns how many."""
     return connection.execute(
-        "UPDATE outbox SET state = ?, settled = ? WHERE state = ? AND seq > ? AND seq <= ?",
-        (to, int(time.time()) if to == DONE else None, state, above, upto),
+        "UPDATE outbox SET state = ?, since = ? WHERE state = ? AND seq > ? AND seq <= ?",
+        (to, _now(), state, above, upto),
     ).rowcount
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _remember(connection: Connection, now: Settled) -> None:

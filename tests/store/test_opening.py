@@ -161,7 +161,7 @@ def test_the_quick_check_gives_up_in_time_and_the_thorough_one_does_not(tmp_path
     migrate(connection)
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO outbox(id, kind, body) VALUES(?, 'badge', ?)",
+        "INSERT INTO outbox(id, kind, body, since) VALUES(?, 'badge', ?, 0)",
         ((str(n), b"x" * 500) for n in range(20_000)),
     )
     connection.execute("COMMIT")

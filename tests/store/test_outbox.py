@@ -70,6 +70,18 @@ async def test_stored_ends_the_resending_and_done_lets_go(tmp_path):
         assert outbox.settled.get() == settling.Settled(6, 4)
 
 
+async def test_a_long_acknowledgement_is_taken_in_steps_and_whole(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 2600)
+        parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (1, 1300, 2100))
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2500, done=2100, parked=parked))
+        assert outbox.settled.get() == settling.Settled(2500, 2100)
+        status = outbox.status()
+        assert (status.waiting, status.stored, status.parked) == (100, 400, 3)
+        assert [row.seq for row in await outbox.waiting(0, 999)] == list(range(2501, 2601))
+
+
 async def test_an_older_acknowledgement_takes_nothing_back(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
