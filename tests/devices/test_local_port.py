@@ -9,6 +9,7 @@ import struct
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import serial
