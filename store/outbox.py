@@ -38,6 +38,8 @@ from store.settling import (
 from store.writer import Connection, Writer
 
 _PURGE_EVERY_S = 3600
+_NO_SEQ = 1 << 53
+"""Numbers from here on are nobody's: JSON cannot even carry all of them."""
 _ROW = "seq, id, kind, body, attachment"
 
 
@@ -171,7 +173,7 @@ class Outbox:
         `done`, is done. Raises `StoreFull`; then it may have been taken in part, and can be given
         again.
         """
-        if ack.epoch != self.epoch:
+        if ack.epoch != self.epoch or max(ack.stored, ack.done) >= _NO_SEQ:
             return
 
         def work(connection: Connection) -> Outcome:
@@ -201,7 +203,8 @@ class Outbox:
         """
 
         def work(connection: Connection) -> tuple[int, Counts, Settled]:
-            return rewind(connection, first), count(connection), settled(connection)
+            there = rewind(connection, min(first, _NO_SEQ))
+            return there, count(connection), settled(connection)
 
         def committed(result: tuple[int, Counts, Settled]) -> None:
             _, self._counts, now = result

@@ -148,7 +148,10 @@ def _step(connection: Connection, above: int, told: int) -> int:
 def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, set[str]]:
     """Mark what the list names; what it names no more was retried or dropped by a person."""
     change = Counts()
+    last = last_seq(connection)
     for parked in ack.parked:
+        if parked.seq > last:
+            continue
         row = connection.execute(
             "SELECT state FROM outbox WHERE seq = ? AND id = ? AND state IN (?, ?)",
             (parked.seq, parked.id, WAITING, STORED),

@@ -99,6 +99,22 @@ async def test_another_epochs_acknowledgement_is_ignored(tmp_path):
         assert len(await store.outbox.waiting(0, 99)) == 3
 
 
+async def test_numbers_that_cannot_be_change_nothing(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 2)
+        for nonsense in (1 << 53, 1 << 70):
+            parked = Parked(seq=nonsense, id="x", why="?")
+            await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=nonsense, done=nonsense))
+            await outbox.acknowledge(Ack(epoch=outbox.epoch, parked=(parked,)))
+            await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=-nonsense, done=-nonsense))
+            await outbox.replay(nonsense)
+        assert outbox.settled.get() == settling.Settled(0, 0)
+        assert (await outbox.put("badge", fact())).seq == 3
+        assert await outbox.replay(-5) == 1
+        assert len(await outbox.waiting(0, 9)) == 3
+
+
 async def test_parked_facts_are_kept_and_hold_nobody_up(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
