@@ -149,7 +149,8 @@ def press(
     Raises ValueError for a character that this layout has no key for.
     """
     keys = _keys_of(layout)
-    by_char = {char: (code, at) for code in reversed(keys) for at, char in enumerate(keys[code])}
+    # The last key found types it: any rather than the keypad, with as few modifiers as it can.
+    by_char = {keys[code][at]: (code, at) for code in keys for at in (3, 2, 1, 0)}
     digits = {digit: code for code, digit in KEYPAD.items()}
     events: list[KeyEvent] = []
     for char in text:

@@ -72,6 +72,14 @@ class Inbox:
         self._made_room()
         return data
 
+    def now(self) -> bytes:
+        """All that came, without waiting."""
+        if not self._bytes:
+            self.check()
+        data = bytes(self._bytes)
+        self.clear()
+        return data
+
     def _made_room(self) -> None:
         if self._full and len(self._bytes) < FULL // 2:
             self._full = False
@@ -100,10 +108,23 @@ class FdPort:
         self._writing = asyncio.Lock()
         self._pause: asyncio.TimerHandle | None = None
         self._closed = False
+        self._deaf = False
         self._listen()
 
     async def read(self, limit: int = CHUNK) -> bytes:
+        if self._deaf:
+            self._deaf = False
+            self._listen()
         return await self._inbox.take(limit)
+
+    async def later(self, seconds: float) -> bytes:
+        # What comes meanwhile waits in the kernel, byte after byte, and wakes nobody.
+        self._loop.remove_reader(self._fd)
+        self._deaf = True
+        await asyncio.sleep(seconds)
+        if not self._inbox.failed:
+            self._readable()
+        return self._inbox.now()
 
     async def write(self, data: bytes) -> None:
         async with self._writing:

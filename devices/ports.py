@@ -26,6 +26,12 @@ class Port(Protocol):
     async def read(self, limit: int = 4096) -> bytes:
         """At least one byte, at most `limit`. Raises `Lost` when the device went away."""
 
+    async def later(self, seconds: float) -> bytes:
+        """What has come when so many seconds are over; b"" when nothing has.
+
+        For answers whose time is known: on a line of 9600 baud each byte would wake the loop.
+        """
+
     async def write(self, data: bytes) -> None:
         """Returns once the system took all of it. Raises `Lost`: gone, or took nothing for 5 s."""
 

@@ -141,6 +141,10 @@ class Rfc2217Port:
     async def read(self, limit: int = CHUNK) -> bytes:
         return await self._inbox.take(limit)
 
+    async def later(self, seconds: float) -> bytes:
+        await asyncio.sleep(seconds)
+        return self._inbox.now()
+
     async def write(self, data: bytes) -> None:
         async with self._writing:
             self._inbox.check()

@@ -5,8 +5,11 @@ frame or silence takes it away; a late answer is never taken for the next reques
 
 The protocol numbers nothing and protects nothing beyond parity. So: one request in flight, input
 thrown away before each, a pause after a missed answer long enough for a late one to pass, and a
-weight is believed only in the shape (length, point, net) of the weight before it, because a lost
-character changes the shape. Zero and tare happen only when a person asks.
+weight is believed only in the shape (length and place of the point) that this scale's weights
+have, because a lost character changes the shape. Zero and tare happen only when a person asks.
+
+An answer is picked up when the line has had the time to carry it, not byte by byte as it comes:
+at the rate that a shop's screen wants, being woken is what costs the processor.
 """
 
 import asyncio
@@ -32,6 +35,7 @@ from scale.toledo_wire import (
     Echoed,
     Event,
     Flags,
+    Shape,
     Status,
     Weighed,
     decode,
@@ -41,10 +45,12 @@ from scale.weight import Scale, Weight
 __all__ = ["Toledo8217", "ToledoSettings", "decode", "identify"]
 
 _MISSES = 3
+_DOUBTS = 3
+"""As many weights of a wrong shape, one after the other, are a missed answer."""
 _COMMAND_EXTRA = 0.15
 """Zero, tare and clear may take this much longer than a weight."""
-_FAST = 0.012
-"""Seconds between requests while the weight changes: what an exchange takes at 9600 baud."""
+_EXCHANGE = 10 * 10
+"""Bits on the line from the request to the end of the longest answer, and one byte's time more."""
 _SETTLED = 1.0
 """The weight changes until it has been the same for this long."""
 
@@ -55,13 +61,13 @@ class ToledoSettings(BaseModel):
     port: str
     unit: Literal["kg", "lb"] = "kg"
     """What the scale was set to: it is not on the wire."""
-    baud: int = Field(default=9600, ge=300, le=115_200)
+    baud: int = Field(default=9600, ge=1200, le=115_200)
     bits: Literal[7, 8] = 7
     parity: Literal["N", "E", "O"] = "E"
     stop: Literal[1, 2] = 1
-    poll_ms: int = Field(default=36, ge=10, le=1000)
-    """From one request to the next while nothing changes."""
-    timeout_ms: int = Field(default=250, ge=50, le=500)
+    poll_ms: int = Field(default=40, ge=10, le=100)
+    """From one request to the next while nothing changes; while it does, there is no pause."""
+    timeout_ms: int = Field(default=250, ge=150, le=500)
     """Without an answer for this long the weight is no longer known."""
 
 
@@ -132,8 +138,9 @@ class _Polling:
         self._codec = Codec()
         self._timeout = scale.settings.timeout_ms / 1000
         self._poll = scale.settings.poll_ms / 1000
+        self._exchange = _EXCHANGE / scale.settings.baud
         self._decimals = DECIMALS[scale.settings.unit]
-        self._shape: tuple[int, int, bool] | None = None
+        self._shape = Shape(scale.settings.unit)
         self._misses = 0
         self._doubts = 0
         self._changed_at = 0.0
@@ -152,10 +159,8 @@ class _Polling:
             elif not (isinstance(event, Weighed) and self._believe(event)):
                 await self._missed()
                 continue
-            changing = self._doubts or now() - self._changed_at < _SETTLED
-            pause = asked + (min(_FAST, self._poll) if changing else self._poll) - now()
-            # Even without a pause, nobody else may be kept waiting by a scale that answers at once.
-            await asyncio.sleep(max(pause, 0))
+            if not self._doubts and asked - self._changed_at > _SETTLED:
+                await asyncio.sleep(asked + self._poll - now())
 
     async def _ask(
         self, request: bytes, timeout: float, wanted: tuple[type[Event], ...] = (Weighed, Status)
@@ -164,15 +169,16 @@ class _Polling:
         port, codec = self._port, self._codec
         codec.reset()
         port.discard()
-        try:
-            async with asyncio.timeout(timeout):
-                await port.write(request)
-                while True:
-                    events = codec.feed(await port.read())
-                    if events and isinstance(events[-1], wanted):
-                        return events[-1]
-        except TimeoutError:
-            return None
+        await port.write(request)
+        events = codec.feed(await port.later(self._exchange))
+        if not (events and isinstance(events[-1], wanted)):
+            try:
+                async with asyncio.timeout(timeout - self._exchange):
+                    while not (events and isinstance(events[-1], wanted)):
+                        events = codec.feed(await port.read())
+            except TimeoutError:
+                return None
+        return events[-1]
 
     def _condition(self, status: Status) -> None:
         flags = status.flags
@@ -190,13 +196,10 @@ class _Polling:
         )
 
     def _believe(self, weighed: Weighed) -> bool:
-        """Take a weight whose shape is that of the one before; doubt one that differs, once."""
-        raw = weighed.raw
-        shape = (len(raw), raw.find(b"."), weighed.net)
-        if shape != self._shape:
-            self._shape = shape
+        """Take a weight of the right shape. Doubt another; False when the doubts are too many."""
+        if not self._shape.fits(weighed):
             self._doubts += 1
-            return self._doubts == 1
+            return self._doubts <= _DOUBTS
         unit = self._scale.settings.unit
         if weighed.value.as_tuple().exponent != -self._decimals:
             raise Refused("scale.wrong_unit", unit=unit)
@@ -208,7 +211,7 @@ class _Polling:
                 net=weighed.net,
                 over=False,
                 under=False,
-                raw=raw,
+                raw=weighed.raw,
             )
         )
         return True
@@ -226,7 +229,7 @@ class _Polling:
     async def _missed(self) -> None:
         """No weight that can be shown: say so, and let a late answer pass before asking again."""
         self._scale.reading.set(None)
-        self._shape, self._doubts = None, 0
+        self._doubts = 0
         self._misses += 1
         if self._misses >= _MISSES:
             raise Lost("device.silent")
@@ -237,7 +240,8 @@ class _Polling:
         if order.done.done():  # whoever asked has gone
             return
         self._scale.reading.set(None)  # what was shown is about to mean something else
-        event = await self._ask(order.request, self._timeout + _COMMAND_EXTRA, (Status,))
+        timeout = self._timeout + _COMMAND_EXTRA
+        event = await self._ask(order.request, timeout, (Status,))
         key = order.refusal(event.flags) if isinstance(event, Status) else "device.silent"
         if key and not order.done.done():
             order.done.set_exception(DeviceError(key))

@@ -27,6 +27,7 @@ DECIMALS = {"kg": 3, "lb": 2}
 """How many decimals a scale working in this unit sends."""
 
 _LONGEST = 32
+_LESSONS = 3
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 # A status byte may have any value: bit 6 is only documented as set. CR would end the frame.
 _FRAME = re.compile(rb"\x02(?:\?([^\r])|([^\x02\r]{0,%d}))\r" % _LONGEST)
@@ -141,6 +142,33 @@ def _event(status: bytes | None, text: bytes) -> Event:
     if text in (ECHO_ON, ECHO_OFF):
         return Echo(text == ECHO_ON)
     return Malformed(text)
+
+
+class Shape:
+    """Knows the shape, length and place of the point, that one scale's weights have.
+
+    A lost character leaves a text that still reads as a weight, but in another shape. Kilograms
+    come as ``WW.WWW``; a scale that differs from that, and any in pounds (``WW.WW`` or
+    ``0WW.WW``), teaches its shape by as many weights of it in a row as `_LESSONS`. Once a shape has
+    proved right it stays.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._known = (6, 2) if unit == "kg" else None
+        self._proved = False
+        self._taught: tuple[int, int] | None = None
+        self._lessons = 0
+
+    def fits(self, weighed: Weighed) -> bool:
+        shape = (len(weighed.raw) - weighed.net, weighed.raw.find(b"."))
+        if shape == self._known:
+            self._proved = True
+        elif not self._proved:
+            self._lessons = self._lessons + 1 if shape == self._taught else 1
+            self._taught = shape
+            if self._lessons == _LESSONS:
+                self._known, self._proved = shape, True
+        return shape == self._known
 
 
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:

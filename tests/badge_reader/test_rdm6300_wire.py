@@ -1,0 +1,94 @@
+"""125 kHz readers: every vector, every cut, every noise."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.vectors import load, name_of, splits
+
+from badge_reader.rdm6300 import Card, Codec, Event, Held, Malformed, decode
+from badge_reader.simulate import Rdm6300Simulator
+
+VECTORS = load("rdm6300") + load("id12")
+GOOD = b"\x020A007734F9B0\x03"
+CARD = Card(bytes.fromhex("0A007734F9"))
+
+
+def feed(chunks: list[bytes]) -> list[Event]:
+    codec = Codec()
+    return [event for chunk in chunks for event in codec.feed(chunk)]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=name_of)
+def test_a_capture_means_what_is_written_beside_it(vector: dict[str, Any]) -> None:
+    expect = {field: value for field, value in vector["expect"].items() if field != "chunks"}
+    meaning = decode(vector)
+    assert {field: meaning.get(field) for field in expect} == expect
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=name_of)
+def test_how_the_bytes_are_cut_changes_nothing(vector: dict[str, Any]) -> None:
+    data = bytes.fromhex(vector["hex"])
+    for chunks in splits(data):
+        assert feed(chunks) == feed([data])
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=name_of)
+@pytest.mark.parametrize("noise", [b"\xff\x00", b"\x02\x02", b"0A007734F9B0", b"\x02" + b"1" * 99])
+def test_noise_before_it_changes_nothing(vector: dict[str, Any], noise: bytes) -> None:
+    data = bytes.fromhex(vector["hex"])
+    assert feed([noise + data]) == feed([data])
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_random_bytes_never_raise_nor_fill_the_memory(chunks: list[bytes]) -> None:
+    codec = Codec()
+    for chunk in chunks:
+        codec.feed(chunk)
+        assert len(codec._kept) <= 16
+
+
+@given(st.binary(max_size=100))
+def test_a_good_frame_is_found_after_any_garbage(garbage: bytes) -> None:
+    assert feed([garbage + GOOD])[-1] == CARD
+
+
+@given(st.integers(0, 13), st.integers(1, 255))
+def test_one_wrong_byte_never_makes_another_card(at: int, flip: int) -> None:
+    damaged = bytearray(GOOD)
+    damaged[at] ^= flip
+    assert all(event in (CARD, Malformed(_error(event))) for event in feed([bytes(damaged)]))
+
+
+def _error(event: Event) -> str:
+    return event.error if isinstance(event, Malformed) else ""
+
+
+def test_a_card_held_is_one_card_until_it_has_been_away() -> None:
+    held = Held(1.0)
+    one, other = b"11111", b"22222"
+    shown = [held.is_new(one, at / 10) for at in range(30)]
+    assert shown == [True] + [False] * 29
+    assert held.is_new(other, 3.0)
+    assert not held.is_new(one, 3.1)
+    assert not held.is_new(other, 3.2)
+    assert held.is_new(one, 4.2)
+
+
+def test_the_simulator_sends_what_the_data_sheet_shows() -> None:
+    reader = Rdm6300Simulator()
+    assert reader.frame("62E3086CED") == bytes.fromhex(VECTORS[0]["hex"])
+    reader.crlf = True
+    assert reader.frame("62E3086CED") == bytes.fromhex(load("id12")[0]["hex"])
+    reader.crlf, reader.lower_case = False, True
+    assert reader.frame("0A007734F9") == bytes.fromhex(VECTORS[1]["hex"])
+
+
+def test_a_card_is_masked_when_it_is_printed() -> None:
+    assert "7734" not in repr(CARD)
+
+
+def test_decoding_asks_for_what_it_needs() -> None:
+    with pytest.raises(ValueError, match="hex"):
+        decode({})

@@ -1,0 +1,63 @@
+"""One card, many numbers."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.vectors import load, name_of
+
+from badge_reader.uid import PRESENTATIONS, candidates, decode, low24, presentations
+
+VECTORS = load("uid_conventions")
+EM4100 = bytes.fromhex("0A007734F9")
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=name_of)
+def test_a_card_looks_as_it_is_written(vector: dict[str, Any]) -> None:
+    meaning = decode(vector)
+    assert {field: meaning.get(field) for field in vector["expect"]} == vector["expect"]
+
+
+def test_a_long_uid_has_no_decimal_presentation() -> None:
+    assert list(presentations(bytes(7))) == ["hex", "hex_reversed"]
+
+
+def test_what_a_reader_may_be_set_to() -> None:
+    assert {name: present(EM4100) for name, present in PRESENTATIONS.items()} == {
+        "dec10": "0007812345",
+        "dec13": "0042957485305",
+        "hex8": "007734F9",
+        "hex10": "0A007734F9",
+        "wiegand24": "119,13561",
+        "wiegand24-plain": "11913561",
+    }
+
+
+@given(st.binary(min_size=4, max_size=4))
+def test_every_decimal_of_a_card_leads_back_to_it(uid: bytes) -> None:
+    shown = presentations(uid)
+    for name in ("8H10D", "8H10D_reversed"):
+        assert uid.hex().upper() in candidates(shown[name])
+    assert low24(shown["6H3D5D"]) == low24(shown["6H8D"]) == uid[1:].hex().upper()
+
+
+@given(st.text())
+def test_any_text_is_refused_or_understood(text: str) -> None:
+    candidates(text)
+    low24(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "٣٧٣٥٩٢٨٥٥٩", "99999999999999", "256,00001", "1,65536", "XYZ"]
+)
+def test_what_is_no_card_number_has_no_candidate(text: str) -> None:
+    assert candidates(text) == []
+    assert low24(text) is None
+    assert decode({"input": text}) == {"kind": "malformed"}
+
+
+@pytest.mark.parametrize("vector", [{}, {"hex": ""}, {"hex": "0102"}, {"hex": "xx"}])
+def test_decoding_asks_for_what_it_needs(vector: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        decode(vector)
