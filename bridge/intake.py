@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BLOB_TRIES = 5
 """How often a photo may come without its right bytes before it stops holding up its station."""
+LONGEST_UP_MS = 2**40
+LARGEST_SEQ = 2**53
 STRAYS = 1000
 """Messages kept for a person because they could not be taken as facts."""
 
@@ -65,6 +67,9 @@ class Intake:
             envelope = Envelope.model_validate_json(item.body)
         except ValidationError:
             self._stray(item, "not an envelope")
+            return
+        if not (0 <= envelope.up <= LONGEST_UP_MS and envelope.seq <= LARGEST_SEQ):
+            self._stray(item, "numbers that no station counts to")
             return
         stream, stored = self._stream(station, envelope.epoch)
         outcome.stations.add(station)
@@ -153,6 +158,8 @@ class Intake:
             clock = ClockData.model_validate(envelope.data)
         except ValidationError:
             return
+        if not 0 <= clock.up <= LONGEST_UP_MS:
+            return
         self._ledger.execute(
             "INSERT OR IGNORE INTO clocks VALUES (?, ?, ?, ?, ?)",
             (item.site, item.station, clock.boot, clock.up, to_ms(clock.at)),
@@ -171,6 +178,8 @@ class Intake:
         )
 
     def _stray(self, item: Item, why: str) -> None:
+        if self._ledger.row("SELECT 1 FROM strays WHERE why = ? AND body = ?", why, item.body):
+            return  # a resend: said and kept already
         log.error("%s/%s %s: %s", item.site, item.station, item.what, why)
         self._ledger.execute(
             "INSERT INTO strays (site, station, what, why, body, received) VALUES (?,?,?,?,?,?)",

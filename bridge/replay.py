@@ -19,13 +19,16 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 3.0
 """A station which found out by itself (it resends after 2 s) is not asked the first time."""
+RARELY_S = 60.0
+"""A station that does not answer is asked less and less often, but not less than this."""
 EXPIRY_S = 30
 
 
 @dataclass(slots=True)
 class _Open:
     gap: Gap
-    asked: float
+    due: float
+    wait: float
 
 
 class Replays:
@@ -42,7 +45,8 @@ class Replays:
         if gap is None:
             self._open.pop(station, None)
         elif station not in self._open or self._open[station].gap != gap:
-            self._open[station] = _Open(gap, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._open[station] = _Open(gap, now + self._every, self._every)
 
     async def run(self, session: Session) -> None:
         """Ask for what is missing until the connection ends."""
@@ -50,8 +54,9 @@ class Replays:
             await asyncio.sleep(self._every / 3)
             now = asyncio.get_running_loop().time()
             for station, waiting in list(self._open.items()):
-                if now - waiting.asked >= self._every:
-                    waiting.asked = now
+                if now >= waiting.due:
+                    waiting.wait = min(waiting.wait * 2, RARELY_S)
+                    waiting.due = now + waiting.wait
                     await self._ask(session, station, waiting.gap)
 
     async def _ask(self, session: Session, station: Station, gap: Gap) -> None:

@@ -1,0 +1,91 @@
+"""bridge.toml: every mistake at once, in the words of the person who writes it."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import ConfigError, load
+
+GOOD = """
+[mqtt]
+url = "mqtts://broker.example:8883"
+
+[[site]]
+name = "cagette"
+badge_key_file = "badge.key"
+
+[site.odoo]
+url = "https://erp.example.coop"
+db = "coop"
+login = "bridge"
+password_file = "odoo"
+
+[site.members]
+domain = [["is_company", "=", false]]
+stop = ["|", ["ref", "=", "X"], ["ref", "=", "Y"]]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "bridge.toml"
+    file.write_text(text)
+    return file
+
+
+def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD))
+    (site,) = config.site
+    assert config.mqtt.root == "edged/v1"
+    assert config.mqtt.client == "edged-bridge"
+    assert config.inbox.keep_days == 90
+    assert (site.odoo.wire, site.odoo.profile) == ("jsonrpc", "stock")
+    assert site.members.stop[0] == "|"
+    assert site.products.units == ["kg"]
+
+
+def test_the_url_may_come_from_outside(tmp_path: Path) -> None:
+    without = GOOD[GOOD.index("[[site]]") :]
+    config = load(write(tmp_path, without), mqtt_url="mqtt://user:secret@127.0.0.1:1")
+    assert config.mqtt.url == "mqtt://user:secret@127.0.0.1:1"
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("login", "logine")
+        .replace('name = "cagette"', 'name = "La Cagette"')
+        .replace('["is_company", "=", false]', '["is_company", "="]')
+        .replace("[mqtt]", "[mqtt]\nversion = 5\npasword_file = 'x'")
+        .replace('password_file = "odoo"', 'password_file = "odoo"\nprofile = "stok"')
+        + "\n[site.product]\n"
+    )
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    told = "\n".join(caught.value.problems)
+    assert f"{file}: [mqtt] pasword_file: unknown key. Did you mean 'password_file'?" in told
+    assert "[mqtt] version: input should be '5' or '3.1.1' (found 5)." in told
+    assert "[site.odoo] (no. 1) logine: unknown key. Did you mean 'login'?" in told
+    assert "[site.odoo] (no. 1) login: is missing and has no default." in told
+    assert "[site.odoo] (no. 1) profile: no such profile. Did you mean 'stock'?" in told
+    assert "[[site]] (no. 1) name: " in told
+    assert "[[site]] (no. 1) product: unknown key. Did you mean 'products'?" in told
+    assert "[site.members] (no. 1) domain: an Odoo domain is a list" in told
+    assert len(caught.value.problems) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[mqtt", "is not valid TOML"),
+        ("", "mqtt: is missing"),
+        (GOOD + GOOD[GOOD.index("[[site]]") :], "'cagette' is there more than once"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(write(tmp_path, text))
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml")

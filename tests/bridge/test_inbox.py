@@ -1,0 +1,255 @@
+"""What the inbox takes, in which order, what it remembers, and what survives."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.bridging import uuid7
+
+from bridge.blobs import Blobs
+from bridge.inbox import Inbox
+from bridge.intake import InboxFull
+from bridge.ledger import Gap, Item, Station
+from mqtt.messages import Envelope
+
+HERE = Station("demo", "entree")
+AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+
+
+def fact(seq: int, kind: str = "label", data: dict[str, Any] | None = None, **options: Any) -> Item:
+    given = {
+        "id": uuid7(), "epoch": "e1", "seq": seq, "at": AT, "clock": "synced", "boot": "b1",
+        "up": 1000 * seq, "kind": kind, "data": data or {},
+    }  # fmt: skip
+    envelope = Envelope.model_validate({**given, **options})
+    return Item("demo", "entree", "fact", kind, envelope.model_dump_json().encode())
+
+
+def blob(fact_id: str, content: bytes) -> Item:
+    return Item("demo", "entree", "blob", fact_id, content)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Any:
+    inbox = Inbox(tmp_path / "inbox")
+    yield inbox
+    inbox.close()
+
+
+def stored(inbox: Inbox) -> int:
+    ack = inbox.ack(HERE)
+    return ack.stored if ack else 0
+
+
+def test_only_the_next_number_is_taken(inbox: Inbox) -> None:
+    outcome = inbox.store([fact(1), fact(3), fact(2), fact(5)])
+    assert stored(inbox) == 2
+    assert outcome.gaps == {HERE: Gap(HERE, "e1", 3)}
+    assert inbox.store([fact(3), fact(4)]).gaps == {HERE: None}
+    assert stored(inbox) == 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(order=st.lists(st.integers(1, 8), max_size=60))
+def test_whatever_comes_however_often_nothing_is_missing_below_stored(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int]
+) -> None:
+    inbox = Inbox(tmp_path_factory.mktemp("inbox"))
+    facts = {seq: fact(seq) for seq in range(1, 9)}
+    expected = 0
+    for seq in order:
+        inbox.store([facts[seq]])
+        expected += seq == expected + 1
+        assert stored(inbox) == expected
+        assert inbox.counts("demo")["waiting"] == expected
+    assert inbox.counts("demo")["strays"] == 0
+    inbox.close()
+
+
+def test_the_first_bytes_are_kept_and_others_raise_an_alarm(
+    inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = fact(1, data={"x": 1})
+    inbox.store([first])
+    inbox.store([first])
+    assert inbox.counts("demo")["strays"] == 0
+    other = fact(1, data={"x": 2})
+    inbox.store([other])
+    inbox.store([other])
+    assert inbox.counts("demo")["strays"] == 1
+    assert caplog.text.count("other bytes") == 1
+    kept = inbox.next("demo")
+    assert kept is not None
+    assert kept.envelope.data == {"x": 1}
+
+
+def test_an_id_that_was_used_before_does_not_hold_up_the_station(inbox: Inbox) -> None:
+    same = uuid7()
+    inbox.store([fact(1, id=same), fact(2, id=same, data={"x": 2}), fact(3)])
+    assert stored(inbox) == 3
+    assert inbox.counts("demo")["strays"] == 1
+    assert inbox.counts("demo")["waiting"] == 2
+
+
+def test_a_new_store_begins_anew_and_the_ack_is_about_the_last_heard_of(inbox: Inbox) -> None:
+    inbox.store([fact(1), fact(2)])
+    inbox.store([fact(1, epoch="e2")])
+    ack = inbox.ack(HERE)
+    assert ack is not None
+    assert (ack.epoch, ack.stored) == ("e2", 1)
+    inbox.store([fact(3)])
+    ack = inbox.ack(HERE)
+    assert ack is not None
+    assert (ack.epoch, ack.stored) == ("e1", 3)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{}", b"\xff", b"[1]", b'{"v": 2}',
+        fact(1).body.replace(b'"seq":1', b'"seq":99999999999999999999'),
+        fact(1).body.replace(b'"up":1000', b'"up":99999999999999999999'),
+        fact(1).body.replace(b'"up":1000', b'"up":-1'),
+    ],
+)  # fmt: skip
+def test_what_is_no_fact_is_put_aside(inbox: Inbox, body: bytes) -> None:
+    inbox.store([Item("demo", "entree", "fact", "label", body), fact(1)])
+    assert stored(inbox) == 1
+    assert inbox.counts("demo")["strays"] == 1
+
+
+def test_a_hole_is_accepted_only_ahead(inbox: Inbox) -> None:
+    inbox.store([fact(1), fact(9)])
+    assert not inbox.hole(HERE, "e1", 2)
+    assert not inbox.hole(HERE, "other", 9)
+    assert inbox.hole(HERE, "e1", 9)
+    assert stored(inbox) == 8
+    inbox.store([fact(9)])
+    assert stored(inbox) == 9
+    assert inbox.counts("demo")["holes"] == 1
+
+
+def test_done_counts_up_to_the_first_that_is_not(inbox: Inbox) -> None:
+    inbox.store([fact(1), fact(2), fact(3)])
+    one = inbox.next("demo")
+    assert one is not None
+    inbox.hold(one)
+    two = inbox.next("demo")
+    assert two is not None
+    inbox.done(two)
+    three = inbox.next("demo")
+    assert three is not None
+    inbox.park(three, "because", "Camille Durand …")
+    ack = inbox.ack(HERE)
+    assert ack is not None
+    assert (ack.stored, ack.done, [p.seq for p in ack.parked]) == (3, 0, [3])
+    assert "Camille" not in ack.model_dump_json()
+    assert "Camille" not in repr(inbox.parked())
+
+
+def test_everything_survives_a_restart(inbox: Inbox, tmp_path: Path) -> None:
+    inbox.store([fact(1), fact(2)])
+    again = Inbox(tmp_path / "inbox")
+    assert stored(again) == 2
+    assert again.counts("demo")["waiting"] == 2
+    assert oct((tmp_path / "inbox" / "inbox.sqlite").stat().st_mode)[-3:] == "600"
+    again.close()
+
+
+def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    Inbox(tmp_path).close()
+    db = sqlite3.connect(tmp_path / "inbox.sqlite")
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(RuntimeError, match="newer bridge"):
+        Inbox(tmp_path)
+
+
+def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, min_free_mb=10**9)
+    with pytest.raises(InboxFull):
+        inbox.store([fact(1)])
+    assert inbox.ack(HERE) is None
+    inbox.close()
+
+
+def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox) -> None:
+    inbox.store([fact(1, clock="unsynced", up=60_000)])
+    label = inbox.next("demo")
+    assert label is not None
+    assert not label.dated
+    inbox.done(label, {"net_g": 482})
+    clock = {"boot": "b1", "up": 120_000, "at": "2026-11-21T09:00:00.000Z"}
+    inbox.store([fact(2, "clock", clock)])
+    row = inbox._ledger.row("SELECT at, clock FROM record")
+    assert row == (round(datetime(2026, 11, 21, 8, 59, tzinfo=UTC).timestamp() * 1000), "repaired")
+
+
+def test_pruning_forgets_what_was_settled_and_still_knows_a_duplicate(inbox: Inbox) -> None:
+    first, second = fact(1), fact(2)
+    inbox.store([first, second])
+    one = inbox.next("demo")
+    assert one is not None
+    inbox.done(one, {})
+    inbox._ledger.execute("UPDATE facts SET received = 0")
+    inbox.prune(30)
+    assert inbox.counts("demo")["done"] == 0
+    assert inbox.counts("demo")["waiting"] == 1
+    inbox.store([first])
+    assert inbox.counts("demo")["waiting"] == 1
+    assert stored(inbox) == 2
+
+
+# --- blobs ----------------------------------------------------------------------------------
+
+
+def photo(seq: int, content: bytes, fact_id: str) -> Item:
+    data = {
+        "device": "portrait", "who": {"kind": "member", "id": 1},
+        "sha256": hashlib.sha256(content).hexdigest(), "size": len(content),
+        "consent": {"at": "2026-11-20T08:00:00.000Z", "text": "k/1", "language": "fr"},
+    }  # fmt: skip
+    return fact(seq, "photo", data, id=fact_id)
+
+
+def test_a_photo_needs_its_bytes(inbox: Inbox, tmp_path: Path) -> None:
+    one = uuid7()
+    outcome = inbox.store([photo(1, b"jpeg", one), fact(2)])
+    assert outcome.gaps == {HERE: Gap(HERE, "e1", 1)}
+    inbox.store([blob(one, b"jpe")])
+    assert inbox.store([photo(1, b"jpeg", one)]).gaps == {HERE: Gap(HERE, "e1", 1)}
+    assert inbox.store([blob(one, b"jpeg"), photo(1, b"jpeg", one)]).gaps == {HERE: None}
+    file = tmp_path / "inbox" / "blobs" / one
+    assert oct(file.stat().st_mode)[-3:] == "600"
+    waiting = inbox.next("demo")
+    assert waiting is not None
+    inbox.done(waiting)
+    assert not file.exists()
+    inbox.store([blob(one, b"jpeg")])
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["../inbox.sqlite", "x", "", uuid7() + "/..", uuid7().upper()])
+def test_only_a_facts_id_becomes_a_file(inbox: Inbox, tmp_path: Path, name: str) -> None:
+    inbox.store([blob(name, b"evil")])
+    assert not list((tmp_path / "inbox" / "blobs").iterdir())
+    assert inbox.counts("demo")["strays"] == 1
+
+
+def test_old_blobs_nobody_claimed_are_removed(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    claimed, old, new = uuid7(), uuid7(), uuid7()
+    for name in (claimed, old, new):
+        blobs.put(name, b"x")
+    past = time.time() - timedelta(days=30).total_seconds()
+    for name in (claimed, old):
+        os.utime(tmp_path / name, (past, past))
+    blobs.prune({claimed})
+    assert {file.name for file in tmp_path.iterdir()} == {claimed, new}
