@@ -1,0 +1,70 @@
+"""What the daemon weighs: four families, three screens open, MQTT up.
+
+The one rule: the daemon's own process and nothing else; broker and browser are others.
+"""
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from bench.eyes import Stream, tap
+from bench.row import Row
+from bench.station import badge, daemon, station
+from edged.demo.stage import Stage
+from mqtt.broker import PrivateBroker
+
+SCREENS = ("entrance", "scale", "photo")
+SETTLE_S = 4.0
+BUDGET_MIB = 60.0
+
+
+async def run(folder: Path) -> list[Row]:
+    async with (
+        PrivateBroker(folder / "broker") as broker,
+        station(folder, mqtt_url=broker.url) as stage,
+        AsyncExitStack() as pages,
+    ):
+        await stage.start()
+        for screen in SCREENS:
+            await pages.enter_async_context(Stream.open(f"{stage.url}/{screen}"))
+        await asyncio.sleep(SETTLE_S)
+        rows = _rows(stage, "three pages open")
+        await _work(stage)
+        await asyncio.sleep(SETTLE_S)
+        return rows + _rows(stage, "after badges, a label, a photo")
+
+
+async def _work(stage: Stage) -> None:
+    """One of each thing that a station is for."""
+    for member in range(20):
+        stage.bench.door.scan(badge(member))
+        await asyncio.sleep(0.05)
+    scale, photo = f"{stage.url}/scale", f"{stage.url}/photo"
+    async with Stream.open(scale) as screen:
+        stage.bench.scale.load = 482
+        await screen.shows("0,482")
+        await tap(scale, "pick", "1")
+        await tap(scale, "print")
+        await screen.shows("/scale/label.png")
+    async with Stream.open(photo) as screen:
+        stage.bench.booth_reader.scan(badge(7))
+        await screen.shows('data-do="start"')
+        await tap(photo, "start")
+        await screen.shows('data-do="keep"')
+        await tap(photo, "keep")
+
+
+def _rows(stage: Stage, when: str) -> list[Row]:
+    rollup = Path(f"/proc/{daemon(stage)}/smaps_rollup").read_text()
+    resident, shared = (_mib(rollup, "Rss"), _mib(rollup, "Pss"))
+    return [
+        Row(f"the daemon's resident memory, {when}: RSS", resident, "MiB", BUDGET_MIB),
+        Row("  its share of it: PSS", shared, "MiB"),
+    ]
+
+
+def _mib(rollup: str, what: str) -> float:
+    found = re.search(rf"^{what}:\s+(\d+) kB", rollup, re.MULTILINE)
+    assert found is not None
+    return int(found.group(1)) / 1024
