@@ -278,7 +278,6 @@ class _Reader:
         screens: ScreensTable,
         devices: tuple[DeviceTable, ...],
     ) -> None:
-        named = {family: [d.name for d in devices if d.family == family] for family in FAMILIES}
         wanted: list[tuple[str, str, str, Family]] = []
         if screens.entrance:
             wanted.append(("entrance", "reader", screens.entrance.reader, "badge_reader"))
@@ -289,8 +288,9 @@ class _Reader:
             wanted.append(("photo", "reader", screens.photo.reader, "badge_reader"))
             wanted.append(("photo", "camera", screens.photo.camera, "camera"))
         for screen, key, name, family in wanted:
-            if name not in self._content.get(family, {}):
-                hint = nearest(name, named[family]) or f" Add a table [{family}.{name}]."
+            named = list(self._content.get(family, {}))
+            if name not in named:
+                hint = nearest(name, named) or f" Add a table [{family}.{name}]."
                 self._wrong(f"screens.{screen}", key, f"no {family} is named '{name}'.{hint}")
         everything = [d.name for d in devices]
         for name in mqtt.values if mqtt else []:

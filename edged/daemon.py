@@ -7,7 +7,7 @@ systemd starts a sound one; devices never do.
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +26,9 @@ from kiosk.entrance import Entrance
 from kiosk.server import serve
 from kiosk.station import Station
 from kiosk.weighing import Weighing
+from mqtt.messages import Clock
 from mqtt.secrets import SecretError, make_badge_key, read_badge_key
-from store import Store, StoreError
+from store import Store, StoreError, StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ async def run(config: Config) -> None:
 async def _run(config: Config) -> None:
     clock = ClockQuality(trusted=config.station.clock == "trusted")
     devices = {table.name: make_device(table) for table in config.devices}
-    async with _store(config.station.data, clock) as store:
+    async with opened(config.station.data, clock) as store:
         uplink = _uplink(config, store, devices)
         station = Station(
             site=config.station.site,
@@ -66,7 +67,7 @@ async def _run(config: Config) -> None:
             store=store,
             folder=config.station.data,
             devices=devices,
-            badge_key=_badge_key(config),
+            badge_key=station_badge_key(config),
             clock=clock,
             link=uplink.state if uplink else None,
             bridge_seen=uplink.bridge_seen if uplink else Value[datetime | None](None),
@@ -75,10 +76,11 @@ async def _run(config: Config) -> None:
 
 
 @asynccontextmanager
-async def _store(folder: Path, clock: ClockQuality) -> AsyncIterator[Store]:
+async def opened(folder: Path, clock: Callable[[], Clock]) -> AsyncIterator[Store]:
+    """The station's store. Raises `CannotStart`."""
     try:
         store = await Store.open(folder, clock=clock)
-    except StoreError as error:
+    except (StoreError, StoreFull) as error:
         raise CannotStart(f"{folder}: {error}") from error
     try:
         yield store
@@ -86,7 +88,8 @@ async def _store(folder: Path, clock: ClockQuality) -> AsyncIterator[Store]:
         await store.close()
 
 
-def _badge_key(config: Config) -> bytes:
+def station_badge_key(config: Config) -> bytes:
+    """The key that hashes badges, made at the first start if no file is named for it."""
     named = config.station.badge_key_file
     path = named or config.station.data / "badge.key"
     try:

@@ -25,7 +25,7 @@ from mqtt.messages import (
     StationState,
 )
 from mqtt.topics import StationTopics
-from store.store import Store
+from store import Store, StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Downlink:
         self._devices = devices
         self._say_state = say_state
         self._missing: Value[frozenset[str]] = Value(frozenset())
+        self._early: dict[str, DirectoryShard] = {}
         self._bridge_seen = bridge_seen
 
     @property
@@ -77,6 +78,9 @@ class Downlink:
                     await self._take(session, message)
                 except ValidationError as error:
                     log.warning("%s: not understood, skipped: %s", message.topic, _brief(error))
+                except StoreFull as full:
+                    # Nothing is lost: the bridge says all of this again.
+                    log.warning("%s: not kept: %s", message.topic, full.key)
                 message.done()
 
     async def _take(self, session: Session, message: Incoming) -> None:
@@ -90,18 +94,30 @@ class Downlink:
                 await self._say_state()
         elif message.topic == site.directory_head:
             self._bridge_seen.set(datetime.now(UTC))
-            head = DirectoryHead.model_validate_json(message.body)
-            self._missing.set(frozenset(await self._store.directory.apply_head(head)))
+            await self._take_head(DirectoryHead.model_validate_json(message.body))
         elif message.topic.startswith(site.directory_shard("")):
             if message.body:  # empty: a shard that has no entries any more; the head says so
-                shard = DirectoryShard.model_validate_json(message.body)
-                if await self._store.directory.apply_shard(shard):
-                    self._missing.set(self._missing.get() - {shard.shard})
+                await self._take_shard(DirectoryShard.model_validate_json(message.body))
         elif message.topic == site.catalogue_head:
             self._bridge_seen.set(datetime.now(UTC))
             await self._store.catalogue.replace(Catalogue.model_validate_json(message.body))
         elif message.topic.startswith(self._topics.do("", "").removesuffix("/")):
             await self._obey(session, message)
+
+    async def _take_head(self, head: DirectoryHead) -> None:
+        missing = await self._store.directory.apply_head(head)
+        early, self._early = self._early, {}
+        for name in missing & early.keys():
+            if await self._store.directory.apply_shard(early[name]):
+                missing.discard(name)
+        self._missing.set(frozenset(missing))
+
+    async def _take_shard(self, shard: DirectoryShard) -> None:
+        if await self._store.directory.apply_shard(shard):
+            self._missing.set(self._missing.get() - {shard.shard})
+        else:
+            # A broker keeps no order between topics: its head may be on the way.
+            self._early[shard.shard] = shard
 
     async def _ask_for_missing(self, session: Session) -> None:
         wait = SETTLE_S

@@ -107,6 +107,8 @@ def decode_print(vector: Mapping[str, Any]) -> dict[str, Any]:
     given = vector.get("input")
     if given is None:
         return {"kind": "bytes", "hex": _hex(bytes.fromhex(vector.get("hex") or ""))}
+    if not isinstance(given, Mapping):
+        raise ValueError("'input' must be an object with `cmd`")  # noqa: TRY004 (decoders' contract)
     arguments = _Arguments(given)
     command = arguments.text("cmd")
     if command not in _COMMANDS:

@@ -222,7 +222,7 @@ def decode_embedded(vector: Mapping[str, Any]) -> dict[str, Any]:
     Without an encoding, a right EAN-13 is taken for one. Without an index, the digit before a
     price of four or five digits is tried as the verifier; shops are free to use it otherwise.
     """
-    code, config = str(vector["input"]), dict(vector.get("config") or {})
+    code, config = _code_of(vector), dict(vector.get("config") or {})
     given = config.get("rules") or [config]
     default = "ean13" if _encoded(code, "ean13") else "any"
     try:
@@ -260,7 +260,14 @@ def _verified(found: Match, index: int | None) -> bool | None:
 
 def decode_price_check(vector: Mapping[str, Any]) -> dict[str, Any]:
     """The GS1 verifier digit of a price of four or five digits."""
-    return {"kind": "check_digit", "digit": price_verifier(str(vector["input"]))}
+    return {"kind": "check_digit", "digit": price_verifier(_code_of(vector))}
+
+
+def _code_of(vector: Mapping[str, Any]) -> str:
+    code = vector.get("input")
+    if not isinstance(code, str):
+        raise ValueError("'input' must be text")  # noqa: TRY004 (decoders' contract)
+    return code
 
 
 # GS1 General Specifications 7.9.2: the weighting factors, as tables from digit to product.

@@ -1,20 +1,53 @@
-"""`edged import`: members and products of a station without Odoo.
+"""`edged import`: members, products and barcode rules of a station without Odoo.
 
-The one rule: a file is taken whole or not at all; every mistake is told with its line.
+The one rule: the files are taken whole or not at all; every mistake is told with its line.
 """
 
 import argparse
 import asyncio
+import sys
 
 from edged import logs
+from edged.cli import FAILED, MISUSED, OK
 from edged.config import Config, load
+from edged.daemon import CannotStart, opened, station_badge_key
+from edged.tables import ImportRefused
+from edged.transfer import Imported, import_files
+from store import StoreError, StoreFull
 
 
 def main(options: argparse.Namespace) -> int:
     logs.quiet()
     config = load(options.config)
-    return asyncio.run(_import(config, options))
+    try:
+        imported = asyncio.run(_import(config, options))
+    except ImportRefused as refused:
+        print(refused, file=sys.stderr)
+        print("Nothing was imported.", file=sys.stderr)
+        return MISUSED
+    except (CannotStart, StoreError, StoreFull) as error:
+        print(f"edged import: {error}", file=sys.stderr)
+        return FAILED
+    _tell(imported)
+    return OK
 
 
-async def _import(config: Config, options: argparse.Namespace) -> int:
-    raise NotImplementedError
+async def _import(config: Config, options: argparse.Namespace) -> Imported:
+    async with opened(config.station.data, lambda: "synced") as store:
+        key = station_badge_key(config)
+        return await import_files(store, options.files, key, zone=config.station.zone)
+
+
+def _tell(imported: Imported) -> None:
+    counts = (
+        ("members", imported.members),
+        ("products", imported.products),
+        ("rules", imported.rules),
+    )
+    for what, count in counts:
+        if count is not None:
+            print(f"{count} {what}")
+    for product, refused in imported.unprintable:
+        print(f"no label for {product.name}: {refused.key}", file=sys.stderr)
+    if imported.unprintable:
+        print("Give the till's barcode rules as well (rules.csv).", file=sys.stderr)

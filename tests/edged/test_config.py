@@ -1,0 +1,145 @@
+"""A station's file: what is wrong is told all at once, in the writer's words."""
+
+from pathlib import Path
+
+import pytest
+
+from edged.config import load
+from edged.demo.files import write_station
+from edged.problems import ConfigError
+
+GOOD = """
+[station]
+site = "demo"
+name = "borne-1"
+
+[mqtt]
+url = "mqtts://broker.example.coop"
+
+[scale.balance]
+driver = "mettler-8217"
+port = "/dev/serial/by-id/usb-x"
+
+[printer.labels]
+driver = "escpos"
+port = "socket://192.0.2.7:9100"
+
+[screens.scale]
+scale = "balance"
+printer = "labels"
+"""
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    file = folder / "station.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    return [str(problem).removeprefix(f"{file}: ") for problem in caught.value.problems]
+
+
+def test_a_good_file(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(GOOD)
+    config = load(file)
+    assert [(d.family, d.name, d.driver_name) for d in config.devices] == [
+        ("scale", "balance", "mettler-8217"),
+        ("printer", "labels", "escpos"),
+    ]
+    assert config.mqtt is not None
+    assert [str(a) for a in config.mqtt.addresses(password=None)] == [
+        "mqtts://broker.example.coop:8883"
+    ]
+    assert config.screens.scale is not None
+    assert config.screens.scale.mode == "indicative"
+
+
+def test_the_demo_s_file_is_good(tmp_path: Path) -> None:
+    urls = dict.fromkeys(("door", "booth_reader", "balance", "labels"), "/dev/null") | {
+        "portrait": "http://127.0.0.1/stream"
+    }
+    (tmp_path / "bridge.toml").touch()
+    config = load(write_station(tmp_path, port=0, mqtt_url=None, urls=urls))
+    assert len(config.devices) == 5
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    told = problems(
+        tmp_path,
+        """
+        [station]
+        site = "Démo"
+        timezone = "Europe/Pris"
+        langage = "fr"
+
+        [mqqt]
+        url = "mqtt://x"
+
+        [scale.balance]
+        driver = "metler-8217"
+        port = "/dev/x"
+
+        [printer.labels]
+        driver = "escpos"
+        prt = "/dev/usb/lp0"
+
+        [screens.entrance]
+        reader = "dor"
+
+        [screens.scale]
+        scale = "balance"
+        printer = "label"
+        """,
+    )
+
+    def one(*words: str) -> str:
+        found = [line for line in told if all(word in line for word in words)]
+        assert len(found) == 1, (words, told)
+        return found[0]
+
+    assert one("[mqqt]", "unknown table").endswith("Did you mean 'mqtt'?")
+    one("[station] site:")
+    one("[station] name:", "required")
+    assert "'Europe/Paris'" in one("[station] timezone:")
+    assert "'language'" in one("[station] langage:")
+    assert one("[scale.balance] driver:").endswith("Did you mean 'mettler-8217'?")
+    assert "'port'" in one("[printer.labels] prt:")
+    one("[printer.labels] port:", "required")
+    assert "Add a table [badge_reader.dor]" in one("[screens.entrance] reader:")
+    assert one("[screens.scale] printer:").endswith("Did you mean 'labels'?")
+    assert len(told) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["[station]", "missing"]),
+        ("[station", ["not valid TOML"]),
+        ('[station]\nsite="a"\nname="directory"', ["[station] name", "choose another"]),
+        (GOOD + '[badge_reader.balance]\ndriver="rdm6300"\nport="/dev/x"', ["already used"]),
+        (GOOD.replace("scale.balance", "scale.'Balance Bizerba'", 1), ["a–z"]),
+        (GOOD + "[kiosk]\nport=99999", ["[kiosk] port"]),
+        (GOOD.replace("mqtts://", "http://"), ["[mqtt]", "mqtt://"]),
+        (GOOD.replace('url = "mqtts://broker.example.coop"', ""), ["[mqtt]", "either"]),
+        (GOOD + '[bridge]\nconfig = "x"', ["[bridge]", "one-box"]),
+        (GOOD.replace("[mqtt]", '[mqtt]\nvalues=["balence"]'), ["[mqtt] values", "'balance'"]),
+        (GOOD + "[camera]\nx = 1", ["[camera] x", "table"]),
+        ('[station]\nsite="a"\nname="b"\nscale = 3', ["[station] scale", "unknown key"]),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, words: list[str]) -> None:
+    told = problems(tmp_path, text)
+    assert any(all(word in line for word in words) for line in told), told
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="edged find"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    told = problems(
+        tmp_path, GOOD.replace("mqtts://", "mqtts://u:hunter2@").replace("coop", "co op")
+    )
+    assert told
+    assert "hunter2" not in "".join(told)
