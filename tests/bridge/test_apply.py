@@ -1,0 +1,198 @@
+"""What holds a shop's facts up, and what must not."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.bridging import uuid7
+
+from bridge import profile
+from bridge.apply import Applier
+from bridge.config import ApplyTable
+from bridge.inbox import Inbox
+from bridge.ledger import Item, Station
+from bridge.odoo import Odoo
+from bridge.standin import StandIn
+from bridge.standin.demo import NAME, PASSWORD, stock
+from bridge.thread import OneThread
+from bridge.wire.jsonrpc import JsonRpc
+from mqtt.messages import Envelope
+
+BEGIN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+
+
+class Shop:
+    """An applier at work over a real inbox and a stand-in Odoo."""
+
+    def __init__(self, folder: Path, standin: StandIn, login: str = "bridge") -> None:
+        self.standin = standin
+        self.inbox = Inbox(folder)
+        self.thread = OneThread("inbox")
+        password = "lowly" if login == "lowly" else PASSWORD
+        self.odoo = Odoo("demo", JsonRpc(standin.url, NAME, login, lambda: password))
+        self.told: list[Station] = []
+        self.applier = Applier(
+            "demo", self.inbox, self.thread, self.odoo, profile.load("stock"),
+            ApplyTable(again_s=0.1, pause_s=0.5), self.told.append,
+        )  # fmt: skip
+        self._next: dict[str, int] = {}
+        self._task = asyncio.create_task(self.applier.run())
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        await self.odoo.close()
+        await self.thread(self.inbox.close)
+        self.thread.close()
+
+    async def take(self, kind: str, data: dict[str, Any], station: str = "entree") -> None:
+        seq = self._next[station] = self._next.get(station, 0) + 1
+        envelope = Envelope(
+            id=uuid7(), epoch="e", seq=seq, at=BEGIN + timedelta(minutes=seq), clock="synced",
+            boot="b", up=seq, kind=kind, data=data,
+        )  # fmt: skip
+        item = Item("demo", station, "fact", kind, envelope.model_dump_json().encode())
+        await self.thread(self.inbox.store, [item])
+        self.applier.wake()
+
+    async def badge(self, employee: int, station: str = "entree") -> None:
+        who = {"kind": "employee", "id": employee}
+        data = {"device": "door", "badge": "0" * 32, "who": who, "shown": "ok"}
+        await self.take("badge", data, station)
+
+    async def label(self) -> None:
+        await self.take(
+            "label",
+            {
+                "action": "print", "label": "L", "device": "l", "scale": "b", "product": 1,
+                "barcode": "2", "net_g": 1, "tare_g": 0, "price_cents_per_kg": 1,
+                "price_cents": None, "mode": "indicative",
+            },
+        )  # fmt: skip
+
+    async def until(self, reached: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+        async with asyncio.timeout(30):
+            while True:
+                counts = await self.thread(self.inbox.counts, "demo")
+                if reached(counts):
+                    return counts
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def standin() -> AsyncIterator[StandIn]:
+    async with StandIn(stock()) as standin:
+        yield standin
+
+
+@pytest.fixture
+async def shop(standin: StandIn, tmp_path: Path) -> AsyncIterator[Shop]:
+    shop = Shop(tmp_path, standin)
+    yield shop
+    await shop.close()
+
+
+async def test_a_refused_fact_is_tried_twice(shop: Shop, standin: StandIn) -> None:
+    await shop.badge(4711)
+    await shop.badge(11)
+    await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))
+    assert standin.server.calls["hr.attendance.load"] == 3
+    (parked,) = await shop.thread(shop.inbox.parked)
+    assert parked.why == "hr.attendance.load: refused"
+    assert parked.detail
+    assert shop.told
+
+
+async def test_another_station_does_not_wait_for_the_second_try(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    shop = Shop(tmp_path, standin)
+    shop.applier._settings = ApplyTable(again_s=60)
+    await shop.badge(4711)
+    await shop.badge(11, "other")
+    await shop.until(lambda n: n["done"] == 1)
+    await shop.close()
+
+
+async def test_many_refusals_in_a_row_rest_the_kind_and_park_no_more(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    """A right that is missing must not park a shop's whole morning."""
+    shop = Shop(tmp_path, standin, login="lowly")
+    shop.applier._settings = ApplyTable(again_s=0, pause_s=60)
+    for _ in range(8):
+        await shop.badge(11)
+    await shop.label()
+    await shop.until(lambda n: n["parked"] == 5 and n["done"] == 1)
+    assert shop.applier.paused == ["badge"]
+    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 3
+    await shop.close()
+
+
+async def test_a_kind_that_rested_is_tried_again(shop: Shop) -> None:
+    shop.applier._settings = ApplyTable(again_s=0, pause_s=0.3)
+    for _ in range(5):
+        await shop.badge(4711)
+    await shop.badge(11)
+    await shop.until(lambda n: (n["parked"], n["done"]) == (5, 1))
+    assert shop.applier.paused == []
+
+
+async def test_a_fact_on_which_alone_odoo_falls_silent_is_poison(
+    shop: Shop, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.apply.LONGEST_WAIT_S", 0.05)
+    answer = type(standin.server).answer
+
+    def dies_of_11(server: Any, request: Any) -> dict[str, Any]:
+        args = request["params"]["args"]
+        if "load" in args and args[5][1][0][1] == "11":
+            raise asyncio.IncompleteReadError(b"", 1)
+        return answer(server, request)
+
+    monkeypatch.setattr(type(standin.server), "answer", dies_of_11)
+    await shop.badge(11)
+    await shop.badge(12)
+    await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))
+    assert standin.state()["attendances"][0]["employee"] == "Paul Roche"
+
+
+async def test_a_fault_of_ours_is_told_without_personal_data(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("Camille Durand")
+
+    monkeypatch.setattr("bridge.attendance.to_odoo", bug)
+    await shop.badge(11)
+    await shop.label()
+    await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))
+    (parked,) = await shop.thread(shop.inbox.parked)
+    assert parked.why == "the bridge: RuntimeError"
+    assert "Camille" not in caplog.text
+
+
+async def test_odoo_going_and_coming_is_one_line_each(
+    shop: Shop, standin: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await shop.badge(11)
+    await shop.until(lambda n: n["done"] == 1)
+    await standin.down()
+    await shop.badge(12)
+    async with asyncio.timeout(20):
+        while standin_lines(caplog) < 1:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(1.2)  # it tries again meanwhile, silently
+    await standin.up()
+    await shop.until(lambda n: n["done"] == 2)
+    assert standin_lines(caplog) == 2
+    assert shop.odoo.state.get().key == "odoo.up"
+
+
+def standin_lines(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("odoo." in record.getMessage() for record in caplog.records)
