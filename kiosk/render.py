@@ -121,7 +121,6 @@ _TOLD = frozenset(
         "not_printed",
     }
 )
-_FAULTS = _TOLD - {"take", "tare_ask", "tare_done", "over"}
 
 
 def values_of_scale(page: WeighingPage) -> Values:
@@ -146,7 +145,7 @@ def scale(page: WeighingPage, settings: ScaleSettings) -> dict[str, object]:
         more.append(words.said(page.language, page.problem.key, **page.problem.params))
         if not page.problem.sure:
             more.append(say("weighing.not_printed_unsure"))
-    if page.state in ("scale_absent", "scale_failing", "scale_silent"):
+    if page.state in ("scale_absent", "scale_failing", "scale_silent", "over", "below_zero"):
         steady = "unknown"
     elif page.state == "moving":
         steady = "settling"
@@ -159,7 +158,7 @@ def scale(page: WeighingPage, settings: ScaleSettings) -> dict[str, object]:
         "told_more": more,
         "told_short": say(f"weighing.{page.state}", **given),
         "dictated": "" if page.grams is None else words.weight(page.language, page.grams),
-        "fault": page.state in _FAULTS,
+        "desk": page.state == "not_printed",
         "steady": say(f"weighing.{steady}"),
         "limits": say("weighing.limits", **given),
     }

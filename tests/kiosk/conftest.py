@@ -1,0 +1,31 @@
+import ast
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.screens import Bench, bench, fill
+
+
+@pytest.fixture
+async def made(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A station with members and products."""
+    async with bench(tmp_path) as station:
+        await fill(station)
+        station.scale.put(0)
+        yield station
+
+
+@pytest.fixture
+async def empty(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A station that never heard of Odoo."""
+    async with bench(tmp_path) as station:
+        yield station
+
+
+@pytest.fixture(scope="session")
+def sources() -> dict[Path, ast.Module]:
+    """Every module of the program, parsed."""
+    root = Path(__file__).parents[2]
+    rooms = "edged devices badge_reader scale printer camera mqtt store kiosk"
+    paths = [path for room in rooms.split() for path in (root / room).rglob("*.py")]
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}

@@ -1,0 +1,210 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+from support.screens import (
+    CAMILLE,
+    DOMINIQUE,
+    KEY,
+    SACHA,
+    STRANGER,
+    Bench,
+    fill,
+    running,
+    settle,
+    until,
+)  # fmt: skip
+
+from devices import Health, State
+from kiosk import entrance
+from kiosk.entrance import Entrance, EntrancePage
+from mqtt.identity import badge_hash
+from store import StoreFull
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "STANDS", {})
+    monkeypatch.setattr(entrance, "_STANDS", 0.05)
+
+
+async def shown(screen: Entrance, made: Bench, badge: str) -> EntrancePage:
+    made.reader.show(badge)
+    await settle()
+    return screen.page.get()
+
+
+async def test_each_verdict_and_its_fact(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        for badge, state, name, cue in [
+            (CAMILLE, "ok", "Camille", "1 ok"),
+            (SACHA, "warn", "Sacha", "2 warn"),
+            (DOMINIQUE, "stop", "Dominique", "3 stop"),
+            (STRANGER, "unknown", "", "4 unknown"),
+        ]:
+            page = await shown(screen, made, badge)
+            assert (page.state, page.name, page.cue) == (state, name, cue)
+        facts = await until_facts(made, 4)
+    assert [fact["shown"] for fact in facts] == ["ok", "warn", "stop", "unknown"]
+    assert facts[0]["who"] == {"kind": "member", "id": int(CAMILLE[-5:])}
+    assert facts[3]["who"] is None
+    assert facts[3]["badge"] == badge_hash(KEY, STRANGER)
+    assert all(CAMILLE not in str(fact) for fact in facts)
+
+
+async def until_facts(made: Bench, number: int) -> list[dict[str, object]]:
+    async with asyncio.timeout(10):
+        while len(facts := await made.facts("badge")) < number:
+            await asyncio.sleep(0.01)
+    return facts
+
+
+async def test_the_next_shift_is_told_in_the_shops_time(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        page = await shown(screen, made, CAMILLE)
+    assert page.next_shift is not None
+    assert (page.next_shift.hour, page.next_shift.minute) == (18, 30)
+
+
+async def test_a_second_badge_interrupts_the_first(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        await shown(screen, made, CAMILLE)
+        assert (await shown(screen, made, DOMINIQUE)).name == "Dominique"
+
+
+async def test_the_screen_rests_by_itself(made: Bench, quick: None) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        await shown(screen, made, CAMILLE)
+        await until(screen.page, lambda page: page.state == "idle")
+
+
+async def test_the_same_badge_again_is_one_passage(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        await shown(screen, made, CAMILLE)
+        assert (await shown(screen, made, CAMILLE)).state == "twice"
+        await shown(screen, made, SACHA)
+        assert len(await until_facts(made, 2)) == 2
+
+
+async def test_twice_never_says_that_all_is_well_when_it_is_not(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        for badge, state in ((DOMINIQUE, "stop"), (STRANGER, "unknown")):
+            await shown(screen, made, badge)
+            assert (await shown(screen, made, badge)).state == state
+
+
+async def test_after_a_while_the_same_badge_is_a_new_passage(made: Bench) -> None:
+    screen = made.entrance(twice_s=0.05)
+    async with running(screen):
+        await shown(screen, made, CAMILLE)
+        await asyncio.sleep(0.1)
+        assert (await shown(screen, made, CAMILLE)).state == "ok"
+        assert len(await until_facts(made, 2)) == 2
+
+
+@pytest.mark.parametrize("text", ["0420001234005", "", "  "])
+async def test_an_unreadable_badge_is_no_fact(made: Bench, text: str) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        assert (await shown(screen, made, text)).state == "unreadable"
+        await shown(screen, made, CAMILLE)
+        assert len(await until_facts(made, 1)) == 1
+
+
+async def test_a_twelve_digit_read_finds_its_badge(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        assert (await shown(screen, made, CAMILLE[1:])).name == "Camille"
+
+
+async def test_without_a_directory_the_visit_is_noted_all_the_same(empty: Bench) -> None:
+    screen = empty.entrance()
+    async with running(screen):
+        assert (await shown(screen, empty, CAMILLE)).state == "no_directory"
+        facts = await until_facts(empty, 1)
+    assert facts[0]["shown"] == "no_directory"
+    assert facts[0]["directory_as_of"] is None
+
+
+async def test_an_old_directory_says_of_when_it_is(made: Bench) -> None:
+    await fill(made, age=timedelta(hours=80))
+    screen = made.entrance()
+    async with running(screen):
+        page = await shown(screen, made, CAMILLE)
+    assert page.state == "ok"
+    assert page.stale is not None
+
+
+async def test_a_passage_that_cannot_be_written_is_told(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise StoreFull("store.full")
+
+    screen = made.entrance()
+    with monkeypatch.context() as patch:
+        patch.setattr(made.store.outbox, "put", full)
+        async with running(screen):
+            page = await shown(screen, made, CAMILLE)
+            assert (page.state, page.noted) == ("ok", False)
+    async with running(screen):
+        assert (await shown(screen, made, CAMILLE)).state == "ok", "it may be tried again at once"
+        assert len(await until_facts(made, 1)) == 1
+
+
+async def test_an_unreadable_disk_is_not_an_unknown_badge(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise StoreFull("store.unwritable")
+
+    monkeypatch.setattr(made.store.directory, "lookup", broken)
+    screen = made.entrance()
+    async with running(screen):
+        assert (await shown(screen, made, CAMILLE)).state == "no_directory"
+
+
+async def test_the_reader_leaves_and_comes_back(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        made.unplug(made.reader)
+        await settle()
+        assert screen.page.get().state == "reader_absent"
+        made.reader.health.set(Health(State.FAILING, "device.silent"))
+        await settle()
+        assert screen.page.get().state == "reader_failing"
+        made.plug(made.reader)
+        await settle()
+        assert screen.page.get().state == "idle"
+
+
+async def test_offline_is_told_and_changes_no_verdict(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        made.go_offline()
+        page = await shown(screen, made, CAMILLE)
+    assert (page.state, page.offline) == ("ok", True)
+
+
+async def test_the_badge_brings_its_language_and_a_tap_wins(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        assert (await shown(screen, made, DOMINIQUE)).language == "es"
+        screen.tap("language", "en")
+        assert screen.page.get().language == "en"
+        assert (await shown(screen, made, CAMILLE)).language == "en"
+
+
+async def test_a_chosen_language_is_forgotten(made: Bench) -> None:
+    screen = made.entrance()
+    screen.forget_language_s = 0.05
+    async with running(screen):
+        screen.tap("language", "en")
+        assert screen.page.get().language == "en"
+        await until(screen.page, lambda page: page.language == "fr")
