@@ -1,16 +1,15 @@
 """Outages: the broker away, the power cut. Nothing promised is lost, nothing happens twice."""
 
 import asyncio
-import json
 import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shop import Shop, until
 
 from bridge.standin.demo import BADGES
-from support.shop import Shop, until
 
 NADIA = BADGES["Nadia Petit (employee)"]
 CAMILLE = BADGES["Camille Durand"]
@@ -57,19 +56,8 @@ class Person:
         return page.split('data-do="pick" data-what="', 1)[1].split('"', 1)[0]
 
 
-def facts(shop: Shop) -> list[dict[str, Any]]:
-    """What the station's own store holds, read as `edged export facts` reads it."""
-    from io import StringIO
-
-    from edged.transfer import export_facts
-
-    out = StringIO()
-    export_facts(shop.stage.folder / "station", out)
-    return [json.loads(line) for line in out.getvalue().splitlines()]
-
-
 def twice(shop: Shop) -> dict[Any, int]:
-    rows = [(row["employee_id"], row["check_in"]) for row in shop.odoo()["attendances"]]
+    rows = [(row["employee"], row["check_in"]) for row in shop.odoo()["attendances"]]
     return {row: count for row, count in Counter(map(str, rows)).items() if count > 1}
 
 
@@ -98,7 +86,7 @@ async def test_the_broker_stops_and_the_screens_do_not(networked_shop: Shop) -> 
     assert len(odoo["attendances"]) == 1, "in, then out: one row"
     assert odoo["attendances"][0]["check_out"]
     assert len(odoo["photos"]) == 1
-    assert [fact["state"] for fact in facts(shop)] == ["done"] * 4
+    assert [fact["state"] for fact in shop.facts()] == ["done"] * 4
     assert len(shop.bench.printer.printed) == person.labels == 1
 
 
@@ -128,7 +116,7 @@ async def test_power_cuts_between_any_two_steps(networked_shop: Shop) -> None:
     await person.takes_a_photo()
     await shop.all_settled(90)
 
-    kept = facts(shop)
+    kept = shop.facts()
     assert [fact["seq"] for fact in kept] == list(range(1, len(kept) + 1)), "no gap"
     assert {fact["state"] for fact in kept} == {"done"}
     kinds = Counter(fact["kind"] for fact in kept)

@@ -1,11 +1,13 @@
-"""A whole station on its feet: the real daemon, simulated devices, a real broker, a stand-in Odoo."""
+"""A whole station on its feet: the real daemon, simulated devices, a broker, a stand-in Odoo."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from support.broker import Mosquitto, mosquitto
 from support.hands import Hands
 
 from edged.demo.stage import Stage
+from edged.transfer import export_facts
 
 
 class Shop:
@@ -78,11 +81,17 @@ class Shop:
             while not (await self.told("directory") and await self.told("catalogue")):
                 await asyncio.sleep(0.1)
 
+    def facts(self) -> list[dict[str, Any]]:
+        """What the station's own store holds, read as `edged export facts` reads it."""
+        out = StringIO()
+        export_facts(self.stage.folder / "station", out)
+        return [json.loads(line) for line in out.getvalue().splitlines()]
+
     async def all_settled(self, seconds: float = 60) -> None:
         """Until nothing waits any more: the bridge says that Odoo has it all."""
         async with asyncio.timeout(seconds):
-            while await self.told("waiting"):
-                await asyncio.sleep(0.1)
+            while any(fact["state"] in ("waiting", "stored") for fact in self.facts()):
+                await asyncio.sleep(0.2)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
