@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageFont
+    from PIL import Image
 
 _DEBIAN = Path("/usr/share/fonts/truetype/dejavu")
+_MEASURE = 100
+"""The size at which a font is measured, once."""
+_NO_CHARACTER = "\uffff"
+"""Draws what a font draws for whatever it lacks."""
 _NOBREAK_SPACES = "\u00a0\u202f"
 
 
@@ -49,7 +53,11 @@ class Pen:
     """Writes one line of text. Measures are of the ink, in dots. Made by `pen_of_height`."""
 
     def __init__(self, path: str, size: int, stroke: int) -> None:
-        self._font = _load(path, size)
+        from PIL import ImageFont
+
+        # The basic engine: the same dots with or without libraqm on the machine.
+        basic = ImageFont.Layout.BASIC
+        self._font = ImageFont.truetype(path, size, layout_engine=basic)
         self._path = path
         self._stroke = stroke
         self.capital = -self._bounds("H0")[1]
@@ -84,6 +92,10 @@ class Pen:
         )
         return tile
 
+    def picture(self, char: str) -> tuple[tuple[int, int], bytes]:
+        mask = self._font.getmask(char, mode="1")
+        return mask.size, bytes(mask)
+
     def clean(self, text: str) -> str:
         """The text as this pen can write it: one line, single spaces, known characters only."""
         known = "".join(self._known(char) for char in unicodedata.normalize("NFC", text))
@@ -102,31 +114,23 @@ class Pen:
         return base if base != char and _has_glyph(self._path, base) else ""
 
 
-@lru_cache(maxsize=128)
-def pen(path: str, size: int, stroke: int = 0) -> Pen:
-    return Pen(path, size, stroke)
+@cache
+def pen_of_height(path: str, dots: int, stroke: int = 0) -> Pen:
+    """The smallest pen whose figures and capitals stand at least `dots` high.
+
+    Every size is a font in memory: the first one tried is right, or one below.
+    """
+    size = max(1, (dots - stroke) * _MEASURE // _measure(path).capital)
+    while (pen := Pen(path, size, stroke)).capital < dots:
+        size += 1
+    return pen
 
 
 @cache
-def pen_of_height(path: str, dots: int, stroke: int = 0) -> Pen:
-    """The smallest pen whose figures and capitals stand at least `dots` high."""
-    size = dots
-    while pen(path, size, stroke).capital < dots:
-        size += 1
-    return pen(path, size, stroke)
-
-
-@lru_cache(maxsize=128)
-def _load(path: str, size: int) -> "ImageFont.FreeTypeFont":
-    from PIL import ImageFont
-
-    # The basic engine: the same dots with or without libraqm on the machine.
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+def _measure(path: str) -> Pen:
+    return Pen(path, _MEASURE, 0)
 
 
 @lru_cache(maxsize=1024)
 def _has_glyph(path: str, char: str) -> bool:
-    font = _load(path, 32)
-    # U+FFFF is no character: it draws what the font draws for any character it lacks.
-    missing, drawn = font.getmask("\uffff", mode="1"), font.getmask(char, mode="1")
-    return (drawn.size, bytes(drawn)) != (missing.size, bytes(missing))
+    return _measure(path).picture(char) != _measure(path).picture(_NO_CHARACTER)

@@ -17,7 +17,8 @@ class Label:
     details: str
     """Origin and category, only if the shop has them; "" for none."""
     weights: str
-    """``Net 0,482 kg   Tare 0,126 kg   2,95 €/kg``."""
+    """``Net 0,482 kg   Tare 0,126 kg   2,95 €/kg``: fields parted by two spaces or more, which may
+    be set on two lines. Never cut short: what does not fit is not printed."""
     barcode: str
     """The 13 digits, check digit included."""
     price: str
@@ -25,4 +26,5 @@ class Label:
     price_note: str
     """``prix indicatif``; "" when the approved scale computed it."""
     footer: str
-    """Shop, date and time, station."""
+    """``Shop · date and time · station``: when too long, what stands before the first `` · `` is
+    cut short."""

@@ -11,7 +11,6 @@ and GS1's quiet zones (11 modules left, 7 right).
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
 
 WIDTH_MM, HEIGHT_MM = 58, 40
 SMALL_MM = 2.0
-TITLE_MM = (5.0, 3.5, 2.4)
-"""A name's capitals: at most, at least on one line, at least on two."""
+ONE_LINE_MM = (5.0, 4.5, 4.0, 3.5)
+TWO_LINES_MM = (3.5, 3.1, 2.7, 2.4)
+"""A name's capitals. Few sizes: each is a font in memory."""
 BARS_MM = 7.0
 """The least height of the bars: the name shrinks before they do."""
 NUMBER_MM = 2.5
-PRICE_MM = 4.0
+PRICE_MM = (4.0, 3.5, 3.1, 2.7, 2.4, SMALL_MM)
 MODULES, QUIET_LEFT, QUIET_RIGHT = 95, 11, 7
 MODULE_MM = 0.45
 """The widest module: beyond it, bars get too low for their width."""
@@ -168,11 +168,6 @@ class _Planner:
             return pen_of_height(self._fonts.bold, dots, self._fonts.stroke)
         return pen_of_height(self._fonts.regular, dots)
 
-    def _pens(self, most: float, least: float) -> Iterator[Pen]:
-        """Bold pens from `most` down to `least` mm."""
-        for dots in range(self._sheet.dots(most), self._sheet.dots(least) - 1, -1):
-            yield pen_of_height(self._fonts.bold, dots, self._fonts.stroke)
-
     def _write(self, text: str, pen: Pen, left: int, top: int) -> int:
         """Place a text by its left edge; return where the next line may start."""
         bottom = top + pen.height
@@ -198,17 +193,16 @@ class _Planner:
 
     def _title_lines(self, title: str, room: int, height: int) -> tuple[list[str], Pen]:
         """`room` is the width of the first line."""
-        largest, one_line, least = TITLE_MM
-        for pen in self._pens(largest, one_line):
+        for mm in ONE_LINE_MM:
+            pen = self._pen(mm, bold=True)
             if pen.width(title) <= room and pen.height + self._gap <= height:
                 return [title] if title else [], pen
-        for pen in self._pens(one_line, least):
+        for mm in TWO_LINES_MM:
+            pen = self._pen(mm, bold=True)
             first, rest = _two_lines(pen, title, room)
             lines = [first, rest] if rest else [first]
             if pen.width(rest) <= self._room and len(lines) * (pen.height + self._gap) <= height:
                 return lines, pen
-        pen = self._pen(least, bold=True)
-        first, rest = _two_lines(pen, title, room)
         if 2 * (pen.height + self._gap) > height:
             return [_shorten(pen, title, room)], pen
         return [first, _shorten(pen, rest, self._room)], pen
@@ -274,7 +268,7 @@ class _Planner:
         if price:
             fitting = (
                 pen
-                for pen in self._pens(PRICE_MM, SMALL_MM)
+                for pen in (self._pen(mm, bold=True) for mm in PRICE_MM)
                 if pen.width(price) <= room
                 and pen.capital <= title.capital
                 and pen.height + taken <= height
