@@ -286,7 +286,8 @@ class EscposSimulator:
             folder = Path(self.folder)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"label-{self.count:06}.png").write_bytes(self.printed[-1])
-            for old in sorted(folder.glob("label-*.png"))[: -self.keep]:
+            labels = sorted(folder.glob("label-*.png"), key=lambda file: file.stat().st_mtime_ns)
+            for old in labels[: -self.keep]:
                 old.unlink()
 
 

@@ -1,5 +1,6 @@
 """The simulated printer is believed by every other test: it is held against the manuals here."""
 
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -132,10 +133,17 @@ def test_only_the_newest_labels_are_kept(tmp_path: Path) -> None:
     printer.folder, printer.keep = str(tmp_path / "labels"), 3
     for _ in range(5):
         printer.feed(JOB)
+        time.sleep(0.02)  # files are told apart by their time
     files = sorted((tmp_path / "labels").iterdir())
     assert [file.name for file in files] == [f"label-00000{n}.png" for n in (3, 4, 5)]
     assert len(printer.printed) == 3
     assert dots(files[-1].read_bytes()) == (PICTURE.size, PICTURE.tobytes())
+    again = EscposSimulator()  # counts from 1 again, in the same folder
+    again.folder, again.keep = printer.folder, 3
+    again.feed(JOB)
+    left = {file.name for file in (tmp_path / "labels").iterdir()}
+    assert len(left) == 3
+    assert "label-000001.png" in left
 
 
 def test_other_commands_are_swallowed_whole_and_text_is_counted() -> None:
