@@ -15,6 +15,7 @@ from scale.toledo_wire import (
     Event,
     Flags,
     Malformed,
+    Shape,
     Status,
     Weighed,
     decode,
@@ -160,3 +161,24 @@ def test_decoding_takes_the_bytes_as_hex_and_guesses_pounds_from_two_decimals() 
 def test_decoding_a_self_test_names_what_failed() -> None:
     tested = decode({"request": "42", "response": "02 3F 52 0D"})["self_test"]
     assert tested == {"new": True, "passed": False, "failed": ["rom", "novram"]}
+
+
+def weighed(text: bytes) -> Weighed:
+    [event] = feed([b"\x02" + text + b"\r"])
+    assert isinstance(event, Weighed)
+    return event
+
+
+def test_kilograms_fit_at_once_and_nothing_else_ever_after() -> None:
+    shape = Shape("kg")
+    assert shape.fits(weighed(b"01.234"))
+    assert not any(shape.fits(weighed(b"1.234")) for _ in range(9))
+    assert shape.fits(weighed(b" 1.234N"))
+
+
+def test_a_scale_teaches_its_shape_by_three_in_a_row() -> None:
+    shape = Shape("lb")
+    taught = [shape.fits(weighed(text)) for text in (b"002.46", b"02.46", b"002.46")]
+    assert taught == [False] * 3
+    assert [shape.fits(weighed(b"002.46")) for _ in range(2)] == [False, True]
+    assert not any(shape.fits(weighed(b"02.46")) for _ in range(9))
