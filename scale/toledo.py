@@ -175,7 +175,8 @@ class _Polling:
             try:
                 async with asyncio.timeout(timeout - self._exchange):
                     while not (events and isinstance(events[-1], wanted)):
-                        events = codec.feed(await port.read())
+                        rest = port.later(self._exchange / 4) if codec.inside else port.read()
+                        events = codec.feed(await rest)
             except TimeoutError:
                 return None
         return events[-1]
