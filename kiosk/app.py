@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from devices import Value
 from kiosk import render
 from kiosk.booth import Booth
 from kiosk.entrance import Entrance
@@ -25,7 +26,7 @@ from kiosk.guard import Guard, Once, Tokens
 from kiosk.screen import Screen
 from kiosk.station import Station
 from kiosk.status import report
-from kiosk.stream import HEARTBEAT_S, View, event, events, heartbeat
+from kiosk.stream import HEARTBEAT_S, View, beating, event, events, heartbeat
 from kiosk.weighing import Weighing
 from kiosk.words import Language, language_of
 from printer import NotPrinted
@@ -87,7 +88,7 @@ class _Pages:
         }
         content = b"".join(self._static.values())
         self._version = hashlib.sha256(content).hexdigest()[:8]
-        self._status_language: Language = station.language
+        self._status_language: Value[Language] = Value(station.language)
 
     def app(self) -> Starlette:
         routes = [
@@ -209,7 +210,7 @@ class _Pages:
     # --- the technician's page -------------------------------------------------------------
 
     async def _status_html(self) -> dict[str, Any]:
-        language = self._status_language
+        language = self._status_language.get()
         known = await report(self._station, language)
         return {"page": _StatusPage(language), "report": known}
 
@@ -231,19 +232,18 @@ class _Pages:
 
     async def _status_events(self) -> AsyncIterator[bytes]:
         last = ""
-        while True:
+        async for _ in beating(self._status_language.changes(), HEARTBEAT_S):
             yield heartbeat(self._station)
             parts = await self._status_html()
             html = render.fragment(self._station, "status", parts.pop("page"), **parts)
             if html != last:
                 yield event("screen", html)
                 last = html
-            await asyncio.sleep(HEARTBEAT_S)
 
     async def _status_tap(self, request: Request) -> Response:
         do, what = await self._tapped(request, "status")
         if do == "language":
-            self._status_language = language_of(what, self._station.language)
+            self._status_language.set(language_of(what, self._station.language))
         elif do == "retry" and what in self._station.devices:
             self._station.devices[what].retry.set()
         return Response(status_code=204)
@@ -266,9 +266,11 @@ async def _frames(booth: Booth) -> AsyncIterator[bytes]:
     """The preview, for as long as the booth itself looks through the camera."""
     boundary = f"--{_PARTS}\r\n".encode()
     yield boundary
+    flowed = False
     async for frame in booth.camera.frames.changes():
-        if not booth.page.get().watching:
+        if not booth.page.get().watching or (flowed and frame is None):
             return
+        flowed = frame is not None
         if frame is not None:
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(frame.jpeg)}\r\n\r\n"
             # A browser shows a picture only once it has read the boundary after it.

@@ -42,13 +42,13 @@ class WeighingPage:
 
     state: str
     language: Language
+    shelf: ShelfView
     grams: int | None = None
     """Net grams to show; None: nothing is known, nothing is shown."""
     cents: int | None = None
     tare_g: int = 0
     product: Product | None = None
     mode: Mode = "indicative"
-    shelf: ShelfView | None = None
     problem: Problem | None = None
     code: str = ""
     label: str = ""
@@ -107,7 +107,9 @@ class Weighing(Screen[WeighingPage]):
         self._cue = ""
         self._group: asyncio.TaskGroup | None = None
         self._rest = Timer(self._forget_all)
-        self.page: Value[WeighingPage] = Value(WeighingPage("scale_silent", station.language))
+        self.page: Value[WeighingPage] = Value(
+            WeighingPage("scale_silent", station.language, self._shelf.view(None))
+        )
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -11,7 +11,7 @@
       faults.push("outside the window: " + say(e));
     if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth && getComputedStyle(e).display !== "inline")
       faults.push("clipped across: " + say(e));
-    if (e.scrollHeight > e.clientHeight + 3 && e.clientHeight && getComputedStyle(e).overflow === "hidden")
+    if (e.scrollHeight > e.clientHeight + 3 && e.clientHeight && getComputedStyle(e).overflow === "hidden" && getComputedStyle(e).webkitLineClamp === "none")
       faults.push("clipped down: " + say(e));
     for (let up = e.parentElement; up && up !== document.body; up = up.parentElement) {
       const style = getComputedStyle(up);

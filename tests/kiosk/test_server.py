@@ -85,32 +85,32 @@ class _Chunks:
 
 async def test_a_badge_reaches_the_page(made: Bench) -> None:
     entrance = made.entrance()
-    async with running(entrance), serving(build(made.station, entrance)) as port:
-        async with listening(port, "entrance") as stream:
-            beat = json.loads(await stream.event("heartbeat"))
-            assert beat["build"] == "0.4.0"
-            assert "Présentez votre badge" in await stream.event("screen")
-            made.reader.show(CAMILLE)
-            screen = await stream.event("screen")
-            assert "Bonjour Camille" in screen
-            assert 'data-cue="1 ok"' in screen
-            await stream.event("heartbeat")
+    app = build(made.station, entrance)
+    async with running(entrance), serving(app) as port, listening(port, "entrance") as stream:
+        beat = json.loads(await stream.event("heartbeat"))
+        assert beat["build"] == "0.4.0"
+        assert "Présentez votre badge" in await stream.event("screen")
+        made.reader.show(CAMILLE)
+        screen = await stream.event("screen")
+        assert "Bonjour Camille" in screen
+        assert 'data-cue="1 ok"' in screen
+        await stream.event("heartbeat")
 
 
 async def test_only_digits_travel_when_only_digits_change(made: Bench) -> None:
     weighing = made.weighing()
-    async with running(weighing), serving(build(made.station, None, weighing)) as port:
-        async with listening(port, "scale") as stream:
-            await stream.event("screen")
-            weighing.tap("pick", "104")
-            made.scale.put(482)
-            await stream.event("screen")
-            await settle()
-            made.scale.put(490)
-            value = json.loads(await stream.event("value"))
-            assert value == {"weight": "0,490", "total": "1,45\u00a0€"}
-            made.scale.reading.set(None)
-            assert "0,490" not in await stream.event("screen")
+    app = build(made.station, None, weighing)
+    async with running(weighing), serving(app) as port, listening(port, "scale") as stream:
+        await stream.event("screen")
+        weighing.tap("pick", "104")
+        made.scale.put(482)
+        await stream.event("screen")
+        await settle()
+        made.scale.put(490)
+        value = json.loads(await stream.event("value"))
+        assert value == {"weight": "0,490", "total": "1,45\u00a0€"}
+        made.scale.reading.set(None)
+        assert "0,490" not in await stream.event("screen")
 
 
 async def test_status_streams_what_changes(made: Bench) -> None:
@@ -134,7 +134,7 @@ async def test_the_server_stops_at_once_with_streams_open(
         writer.close()
         await settle()
         assert len(entrance.page._waiters) == 0, "the stream let go of the page"
-    with pytest.raises(OSError, match="refused|Connect"):
+    with pytest.raises(OSError, match="Connect"):
         await asyncio.open_connection("127.0.0.1", port)
     assert caplog.records == []
 
