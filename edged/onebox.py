@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mqtt import tether
-from mqtt.broker import BrokerFailed, BrokerMissing, PrivateBroker
+from mqtt.broker import BrokerFailed, BrokerMissing, PrivateBroker, child_environment
 from mqtt.link import Address
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,7 @@ async def _keep_bridge(config: Path, mqtt_url: str) -> None:
     """
     command = [sys.executable, "-I", tether.__file__, str(os.getpid())]
     command += [sys.executable, "-m", "edged", "bridge", "-c", str(config)]
-    environment = {**os.environ, "EDGED_MQTT_URL": mqtt_url}
-    # The child's notifications are not the unit's: systemd listens to the daemon.
-    environment.pop("NOTIFY_SOCKET", None)
+    environment = {**child_environment(), "EDGED_MQTT_URL": mqtt_url}
     failures = _Failures()
     while True:
         failures.started()

@@ -116,6 +116,7 @@ class PrivateBroker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env=child_environment(),
             )
         try:
             await self._answers(self._process)
@@ -205,6 +206,12 @@ class PrivateBroker:
             "[v5.1.connections.auth]\n"
             f'{USER} = "{self._password}"\n',
         )
+
+
+def child_environment() -> dict[str, str]:
+    """Ours, less what is between systemd and us: mosquitto, too, would say READY there."""
+    ours = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def mosquitto_hash(password: str) -> str:

@@ -132,3 +132,18 @@ async def test_it_dies_with_a_parent_that_is_killed(kind_of_parent: str, tmp_pat
                 break
             writer.close()
             await asyncio.sleep(0.05)
+
+
+async def test_the_broker_does_not_speak_to_our_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's mosquitto says READY=1 where NOTIFY_SOCKET leads: that must be for us to say."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        async with PrivateBroker(tmp_path / "broker") as broker:
+            assert broker.kind == "mosquitto"
+            await reach(broker.address)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
