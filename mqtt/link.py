@@ -116,8 +116,8 @@ class Link:
             over.cancel()
             work.cancel()
             await asyncio.wait({work})
+            error = None if work.cancelled() else work.exception()
             await session.close()
-        error = None if work.cancelled() else work.exception()
         if error is not None and not _only_gone(error):
             raise error
 
