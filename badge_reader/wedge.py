@@ -36,7 +36,7 @@ _KEY_1, _KEY_ENTER, _KEY_KP1 = 2, 28, 79
 class WedgeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device: str = Field(pattern=r"^/.+$|^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$")
+    port: str = Field(pattern=r"^/.+$|^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$")
     """A path (``/dev/input/by-id/…-event-kbd``) or the USB ``vendor:product``."""
     layout: Literal["us", "fr", "be", "de", "es", "gb", "it", "ch-fr"] = "us"
     """What the reader is programmed for: scan a known badge and pick the one that reads it."""
@@ -53,15 +53,15 @@ class WedgeReader(BadgeReader):
 
     async def plugged(self) -> None:
         while True:
-            path = find(self.settings.device)
+            path = find(self.settings.port)
             if path and path.exists():
                 return
             await asyncio.sleep(_LOOK_EVERY)
 
     async def run(self) -> None:
-        path = find(self.settings.device)
+        path = find(self.settings.port)
         if path is None:
-            raise Absent("device.unplugged", path=self.settings.device)
+            raise Absent("device.unplugged", path=self.settings.port)
         with _grabbed(path) as device:
             await _Listening(self, device).forever()
 

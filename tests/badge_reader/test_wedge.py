@@ -21,7 +21,7 @@ BENCH = Path(__file__).parent.parent / "support" / "wedge_bench.py"
 
 
 def reader(device: str) -> WedgeReader:
-    return WedgeReader("entrance", WedgeSettings(device=device))
+    return WedgeReader("entrance", WedgeSettings(port=device))
 
 
 def on_the_bench(device: str, layout: str) -> list[dict[str, Any]]:
@@ -119,10 +119,10 @@ def test_the_library_is_not_loaded_before_a_reader_is_opened() -> None:
     "wrong",
     [
         {},
-        {"device": "event0"},
-        {"device": "08ff:"},
-        {"device": "/dev/x", "layout": "qwerty"},
-        {"device": "/dev/x", "idle_ms": 1},
+        {"port": "event0"},
+        {"port": "08ff:"},
+        {"port": "/dev/x", "layout": "qwerty"},
+        {"port": "/dev/x", "idle_ms": 1},
     ],
 )
 def test_settings_are_checked(wrong: dict[str, object]) -> None:

@@ -93,7 +93,7 @@ def say(**what: str) -> None:
 
 async def run(device: str, layout: str) -> None:
     bed = Testbed()
-    settings = WedgeSettings.model_validate({"device": device, "layout": layout})
+    settings = WedgeSettings.model_validate({"port": device, "layout": layout})
     reader = WedgeReader("entrance", settings)
     states: list[str] = []
     badges: list[str] = []
