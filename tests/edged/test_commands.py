@@ -1,0 +1,231 @@
+"""check, try, import, export, bridge: against simulated devices at the ends of real wires."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.stores import fact
+
+from edged.demo.workbench import Workbench
+from store import Store
+
+STATION = """
+[station]
+site = "demo"
+name = "borne-1"
+data = "{data}"
+
+[badge_reader.door]
+driver = "serial-scanner"
+port = "{door}"
+
+[scale.balance]
+driver = "mettler-8217"
+port = "{balance}"
+
+[printer.labels]
+driver = "escpos"
+port = "{labels}"
+
+[camera.portrait]
+driver = "mjpeg"
+url = "{portrait}"
+"""
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Workbench]:
+    async with Workbench(tmp_path / "bench") as running:
+        yield running
+
+
+@pytest.fixture
+def station(tmp_path: Path, bench: Workbench) -> Path:
+    file = tmp_path / "station.toml"
+    file.write_text(STATION.format(data=tmp_path / "data", **bench.urls))
+    return file
+
+
+async def edged(*arguments: str | Path) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edged", *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+# --- check -----------------------------------------------------------------------------------
+
+
+async def test_check_asks_every_device(station: Path) -> None:
+    status, out, err = await edged("check", "-c", station)
+    assert (status, err) == (0, "")
+    first, *lines = out.splitlines()
+    assert first.endswith("understood; 4 devices")
+    assert [line.split(" (")[0] for line in lines] == [
+        "✔ badge_reader door",
+        "✔ scale balance",
+        "✔ printer labels",
+        "✔ camera portrait",
+    ]
+
+
+async def test_check_says_which_does_not_answer_and_why(station: Path, bench: Workbench) -> None:
+    await bench.act("balance", "silent")
+    await bench.act("door", "unplug")
+    await bench.act("labels", "paper-out")
+    status, out, _ = await edged("check", "-c", station)
+    assert status == 3
+    told = {line.split()[2]: line for line in out.splitlines()[1:]}
+    assert "device.silent" in told["balance"]
+    assert "device.unplugged" in told["door"]
+    assert told["labels"].startswith("▲")
+    assert "printer.paper_out" in told["labels"]
+    assert told["portrait"].startswith("✔")
+
+
+async def test_check_offline_opens_nothing(station: Path, bench: Workbench) -> None:
+    await bench.act("balance", "unplug")
+    status, out, _ = await edged("check", "--offline", "-c", station)
+    assert status == 0
+    assert len(out.splitlines()) == 1
+
+
+async def test_check_reads_secrets_and_never_shows_them(station: Path, tmp_path: Path) -> None:
+    key = tmp_path / "badge.key"
+    key.write_text("not a key but a secret")
+    text = station.read_text().replace("[station]", f'[station]\nbadge_key_file = "{key}"')
+    text += f'[mqtt]\nurl = "mqtt://x"\npassword_file = "{tmp_path / "none"}"\n'
+    station.write_text(text)
+    status, out, err = await edged("check", "--offline", "-c", station)
+    assert status == 3
+    assert "badge_key_file" in err
+    assert "password_file" in err
+    assert "not a key" not in out + err
+
+
+# --- try ---------------------------------------------------------------------------------------
+
+
+async def test_try_a_scale(station: Path, bench: Workbench) -> None:
+    bench.scale.load = 482
+    status, out, _ = await edged("try", "scale", "balance", "-c", station, "--seconds", "2")
+    assert status == 0
+    assert "0.482 kg" in out
+
+
+async def test_try_a_printer(station: Path, bench: Workbench) -> None:
+    status, _, _ = await edged("try", "printer", "labels", "-c", station)
+    assert status == 0
+    assert len(bench.printer.printed) == 1
+
+
+async def test_try_a_printer_without_paper(station: Path, bench: Workbench) -> None:
+    await bench.act("labels", "paper-out")
+    status, out, _ = await edged("try", "printer", "labels", "-c", station)
+    assert status == 3
+    assert "printer.paper_out" in out
+    assert bench.printer.printed == []
+
+
+async def test_try_a_camera(station: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.jpg"
+    status, _, _ = await edged("try", "camera", "portrait", "-c", station, "--output", picture)
+    assert status == 0
+    assert picture.read_bytes()[:2] == b"\xff\xd8"
+
+
+async def test_try_a_reader_masks_the_number(station: Path, bench: Workbench) -> None:
+    trying = asyncio.create_task(edged("try", "badge_reader", "door", "-c", station))
+    while not trying.done():
+        await asyncio.sleep(0.3)
+        await bench.act("door", "badge", "0420001234004")
+    status, out, err = trying.result()
+    assert status == 0
+    assert "13 digits" in out
+    assert "0420001234" not in out + err
+
+
+async def test_try_what_is_not_there(station: Path, bench: Workbench) -> None:
+    await bench.act("balance", "unplug")
+    status, out, _ = await edged("try", "scale", "balance", "-c", station, "--seconds", "1.5")
+    assert status == 3
+    assert "device.unplugged" in out
+    status, _, err = await edged("try", "scale", "balence", "-c", station)
+    assert status == 2
+    assert "'balance'" in err
+
+
+# --- import and export -------------------------------------------------------------------------
+
+
+async def test_import_then_export(station: Path, tmp_path: Path) -> None:
+    members = tmp_path / "members.csv"
+    members.write_text("badge;id;first_name;verdict\n0420001234004;12;Camille;ok\n")
+    status, out, err = await edged("import", "-c", station, members)
+    assert (status, out, err) == (0, "1 members\n", "")
+    store = await Store.open(tmp_path / "data", clock=lambda: "synced")
+    assert store.directory.count == 1
+    await store.outbox.put("badge", fact())
+    # The store is open, as it is while the daemon runs.
+    status, out, err = await edged("export", "facts", "-c", station)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["kind"] == "badge"
+    status, out, err = await edged("import", "-c", station, members)
+    assert status == 1
+    assert "store.busy" in err
+    await store.close()
+    target = tmp_path / "facts.csv"
+    status, out, _ = await edged("export", "facts", "--csv", "-o", target, "-c", station)
+    assert (status, out) == (0, f"1 facts in {target}\n")
+    assert target.read_text().startswith("v;id;epoch;seq;")
+
+
+async def test_a_bad_line_imports_nothing(station: Path, tmp_path: Path) -> None:
+    members = tmp_path / "members.csv"
+    members.write_text("badge;id;first_name;verdict\n0420001234005;12;A;ok\n1;x;B;maybe\n")
+    status, _, err = await edged("import", "-c", station, members)
+    assert status == 2
+    assert "line 2" in err
+    assert "line 3" in err
+    assert "Nothing was imported." in err
+
+
+# --- bridge ------------------------------------------------------------------------------------
+
+
+async def test_bridge_check(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.toml"
+    file.write_text('[mqtt]\nurl = "mqtt://x"\n[[site]]\nname = "demo"\nbadge_key_fil = "k"\n')
+    status, _, err = await edged("bridge", "--check", "-c", file)
+    assert status == 2
+    assert "badge_key_file" in err
+    assert "odoo" in err
+
+
+async def test_bridge_without_its_secrets(tmp_path: Path) -> None:
+    from edged.demo.files import write_bridge
+
+    file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    text = file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
+    file.write_text(text)
+    assert (await edged("bridge", "--check", "-c", file))[0] == 0
+    status, _, err = await edged("bridge", "-c", file)
+    assert status == 1
+    assert "badge.key" in err
+
+
+async def test_a_fact_that_nobody_parked(tmp_path: Path) -> None:
+    from edged.demo.files import write_bridge
+
+    file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
+    assert await edged("bridge", "--parked", "-c", file) == (0, "", "")
+    status, _, err = await edged("bridge", "--retry", "no-such", "-c", file)
+    assert status == 2
+    assert "no-such" in err
