@@ -126,6 +126,7 @@
       show(event.data);
     });
     source.addEventListener("value", (event) => {
+      alive();
       for (const [id, text] of Object.entries(JSON.parse(event.data))) {
         const shown = document.getElementById(id);
         if (shown) shown.textContent = text;

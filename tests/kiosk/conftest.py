@@ -5,6 +5,13 @@ from pathlib import Path
 import pytest
 from support.screens import Bench, bench, fill
 
+from kiosk import words
+
+
+@pytest.fixture(autouse=True)
+def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "strict", True)
+
 
 @pytest.fixture
 async def made(tmp_path: Path) -> AsyncIterator[Bench]:
