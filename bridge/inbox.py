@@ -15,7 +15,18 @@ from typing import Any
 
 from bridge.blobs import Blobs
 from bridge.intake import Intake
-from bridge.ledger import Fact, Item, Ledger, ParkedFact, State, Station, Stored, from_ms, to_ms
+from bridge.ledger import (
+    LONGEST_UP_MS,
+    Fact,
+    Item,
+    Ledger,
+    ParkedFact,
+    State,
+    Station,
+    Stored,
+    from_ms,
+    to_ms,
+)
 from mqtt.messages import Ack, Envelope, Parked
 
 
@@ -109,7 +120,7 @@ class Inbox:
             station.name,
             envelope.boot,
         )
-        if row is None:
+        if row is None or not 0 <= envelope.up <= LONGEST_UP_MS:
             return envelope.at, False
         return from_ms(row[1]) - timedelta(milliseconds=row[0] - envelope.up), True
 
@@ -130,7 +141,7 @@ class Inbox:
                         fact.station.name,
                         fact.kind,
                         fact.envelope.boot,
-                        fact.envelope.up,
+                        min(max(fact.envelope.up, 0), LONGEST_UP_MS),
                         clock,
                         to_ms(fact.at),
                         json.dumps(record, ensure_ascii=False),

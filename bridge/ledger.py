@@ -14,6 +14,9 @@ from typing import Any
 
 from mqtt.messages import Envelope
 
+LONGEST_UP_MS = 2**40
+"""Thirty-four years: a larger number is no uptime, and would not fit a date."""
+
 
 class State(IntEnum):
     WAITING = 0
@@ -91,6 +94,12 @@ class ParkedFact:
     received: datetime
     why: str
     detail: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """For the terminal of the person who decides: the only place where `detail` is shown."""
+        where = f"{self.station.site}/{self.station.name} no. {self.seq}"
+        said = f"\n    {self.detail}" if self.detail else ""
+        return f"{self.id}  {self.received:%Y-%m-%d %H:%M}  {where}  {self.kind}: {self.why}{said}"
 
 
 SCHEMA = """

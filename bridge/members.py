@@ -8,9 +8,10 @@ stamps at a transaction's start: so each look goes a few seconds back. What writ
 (deleted records, computed states, domains over other records) the full pass finds.
 """
 
+import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -66,32 +67,42 @@ class _Source:
         self._since: datetime | None = None
         self.entries: dict[int, Entry] = {}
 
-    async def read_all(self, odoo: Odoo) -> None:
-        rows = [r async for r in odoo.rows(self._names.model, self._domain, self._asked)]
+    async def read_all(self, odoo: Odoo) -> bool:
+        """Returns whether anything is not as it was."""
+        entries, since = {}, self._since
         verdicts = await self._judge(odoo, [])
-        self.entries = {row["id"]: self._entry(row, verdicts) for row in rows}
-        self._advance(rows)
+        async for row in odoo.rows(self._names.model, self._domain, self._asked):
+            entries[row["id"]] = self._entry(row, verdicts)
+            since = _later(since, row)
+        changed, self.entries, self._since = entries != self.entries, entries, since
+        return changed
 
-    async def read_changes(self, odoo: Odoo) -> None:
-        if self._since is None:
-            await self.read_all(odoo)
-            return
-        changed = [
-            ["write_date", ">=", to_odoo(self._since - BACK)],
+    async def read_changes(self, odoo: Odoo) -> bool:
+        """The same for what was written since the last look."""
+        since = self._since
+        if since is None:
+            return await self.read_all(odoo)
+        written = [
+            ["write_date", ">=", to_odoo(since - BACK)],
             ["active", "in", [True, False]],
         ]
-        touched = [r async for r in odoo.rows(self._names.model, changed, ["write_date"])]
-        ids = [row["id"] for row in touched]
-        if not ids:
-            return
-        among = [["id", "in", ids]]
-        domain = conjunction(self._domain, among)
-        rows = [r async for r in odoo.rows(self._names.model, domain, self._asked)]
-        verdicts = await self._judge(odoo, among)
-        for gone in ids:
-            self.entries.pop(gone, None)
-        self.entries.update({row["id"]: self._entry(row, verdicts) for row in rows})
-        self._advance(touched)
+        ids = []
+        async for row in odoo.rows(self._names.model, written, ["write_date"]):
+            ids.append(row["id"])
+            since = _later(since, row)
+        entries = {}
+        if ids:
+            among = [["id", "in", ids]]
+            verdicts = await self._judge(odoo, among)
+            domain = conjunction(self._domain, among)
+            async for row in odoo.rows(self._names.model, domain, self._asked):
+                entries[row["id"]] = self._entry(row, verdicts)
+        changed = any(self.entries.get(person) != entries.get(person) for person in ids)
+        for person in ids:
+            self.entries.pop(person, None)
+        self.entries.update(entries)
+        self._since = since
+        return changed
 
     @property
     def _asked(self) -> list[str]:
@@ -117,11 +128,12 @@ class _Source:
             language=language.partition("_")[0] if language else None,
         )
 
-    def _advance(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        dates = [from_odoo(row["write_date"]) for row in rows if row.get("write_date")]
-        if self._since is not None:
-            dates.append(self._since)
-        self._since = max(dates, default=None)
+
+def _later(since: datetime | None, row: Mapping[str, Any]) -> datetime | None:
+    written = row.get("write_date")
+    if not written:
+        return since
+    return from_odoo(written) if since is None else max(since, from_odoo(written))
 
 
 class Directory:
@@ -139,21 +151,26 @@ class Directory:
     async def refresh(self, odoo: Odoo, *, full: bool) -> None:
         """Raises `OdooError`; what was known then stays."""
         began = datetime.now(UTC)
+        changed = self.head is None
         for source in self._sources:
-            await (source.read_all(odoo) if full else source.read_changes(odoo))
+            changed |= await (source.read_all(odoo) if full else source.read_changes(odoo))
+        if changed or self.head is None:
+            # Tens of thousands of entries take half a second: not on the loop's thread.
+            self.head, self.shards = await asyncio.to_thread(self._build, began)
+        else:
+            self.head = self.head.model_copy(update={"as_of": began})
+
+    def _build(self, as_of: datetime) -> tuple[DirectoryHead, dict[str, DirectoryShard]]:
         badges: dict[str, Entry] = {}
         for source in self._sources:  # employees last: a shared badge is for the attendance
             for _, entry in sorted(source.entries.items(), reverse=True):
                 badges[entry.badge] = entry
-        shards: defaultdict[str, list[Entry]] = defaultdict(list)
+        grouped: defaultdict[str, list[Entry]] = defaultdict(list)
         for badge in sorted(badges):
-            shards[shard_of(badge)].append(badges[badge])
-        self.shards = {
+            grouped[shard_of(badge)].append(badges[badge])
+        shards = {
             name: DirectoryShard(shard=name, entries=tuple(entries))
-            for name, entries in shards.items()
+            for name, entries in grouped.items()
         }
-        self.head = DirectoryHead(
-            as_of=began,
-            count=len(badges),
-            shards={name: shard_digest(shard.entries) for name, shard in self.shards.items()},
-        )
+        digests = {name: shard_digest(shard.entries) for name, shard in shards.items()}
+        return DirectoryHead(as_of=as_of, count=len(badges), shards=digests), shards

@@ -13,6 +13,12 @@ from bridge.profile import People
 from bridge.wire import Final, Rejected
 
 
+async def there(odoo: Odoo, names: People, person: int, sha256: str) -> bool:
+    """Whether the person's photo is this one already. Raises `OdooError`."""
+    before = await _read(odoo, names, person)
+    return before is not None and before.hex() == sha256
+
+
 async def write(odoo: Odoo, names: People, person: int, photo: bytes) -> None:
     """Put `photo` (JPEG) on a person, unless it is there. Raises `OdooError`."""
     wanted = hashlib.sha256(photo).digest()

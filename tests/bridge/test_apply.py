@@ -104,6 +104,8 @@ async def test_a_refused_fact_is_tried_twice(shop: Shop, standin: StandIn) -> No
     (parked,) = await shop.thread(shop.inbox.parked)
     assert parked.why == "hr.attendance.load: refused"
     assert parked.detail
+    assert parked.detail in str(parked)
+    assert parked.detail not in repr(parked)
     assert shop.told
 
 

@@ -232,6 +232,22 @@ async def test_a_bridge_that_lost_its_inbox_applies_nothing_twice(world: World) 
     assert world.attendances() == sorted([*expected, (NADIA, "2026-11-20 09:00:00", None)])
 
 
+async def test_an_old_photo_that_odoo_has_needs_no_bytes(world: World) -> None:
+    """After a lost inbox a station sends its facts again, but has let go of the photos."""
+    async with world.station(resend_s=0.3) as station:
+        async with bridge_here(load(world.config)):
+            station.photo(jpeg(), CAMILLE)
+            await station.settled()
+        for file in (world.folder / "inbox").glob("inbox.sqlite*"):
+            file.unlink()
+        station.rows[0].blob = None
+        async with bridge_here(load(world.config)):
+            station.badge(member=CAMILLE)
+            ack = await station.settled()
+    assert ack.parked == ()
+    assert world.odoo.server.calls["res.partner.write"] == 1
+
+
 async def test_facts_made_before_the_clock_was_right_get_their_time(world: World) -> None:
     async with bridge_here(load(world.config)), world.station() as station:
         wrong = datetime(2020, 1, 1, tzinfo=UTC)
