@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PACKAGES := edged devices badge_reader scale printer camera mqtt store kiosk bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint types docs lock vm check clean
+.PHONY: help install demo service test bench lint types docs lock vm check clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -14,6 +14,9 @@ install: $(VENV)/.installed  ## make .venv, from which .venv/bin/edged runs
 demo: install  ## one station with simulated devices, broker, bridge and stand-in Odoo
 	@tools/packages demo
 	@$(VENV)/bin/edged demo $(DEMO)
+
+service: install  ## make this a service: users, units, udev rules (root, in /opt/edged)
+	@tools/service
 
 test: $(VENV)/.developer  ## every test, with real parts (mosquitto, Chromium, umockdev, ptys)
 	@tools/packages test
