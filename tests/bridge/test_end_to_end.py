@@ -8,17 +8,23 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.bridging import BridgeProcess, FakeStation, bridge_here, write_config
 from support.broker import Mosquitto, mosquitto
+from support.fault_broker import FaultBroker
 
 from bridge.config import load
 from bridge.inbox import Inbox
 from bridge.odoo import to_odoo
+from bridge.post import Post
+from bridge.site import Site
 from bridge.standin import StandIn
 from bridge.standin.demo import PASSWORD, stock
+from bridge.status import status
+from bridge.thread import OneThread
 
 NADIA, PAUL, CAMILLE = 11, 12, 101
 
@@ -202,6 +208,54 @@ async def test_the_broker_forgets_everything_and_nothing_is_lost(world: World) -
                 ):
                     await asyncio.sleep(0.05)
     assert world.attendances() == expected
+
+
+async def test_a_full_disk_holds_the_stations_back_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.main.FULL_WAIT_S", 0.2)
+    with monkeypatch.context() as full:
+        full.setattr("bridge.intake.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+        async with bridge_here(load(world.config)), world.station() as station:
+            expected = passages(station, 4)
+            await asyncio.sleep(1.5)
+            assert station.acks == 0
+            full.undo()
+            ack = await station.settled()
+    assert ack.parked == ()
+    assert world.attendances() == expected
+
+
+async def test_a_refused_subscription_is_said_and_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bridge.main.NOT_ALLOWED_WAIT_S", 0.05)
+    async with FaultBroker() as broker:
+        broker.suback = 0x87
+        async with bridge_here(load(world.config, mqtt_url=broker.url)) as bridge:
+            async with asyncio.timeout(30):
+                while caplog.text.count("refuses a subscription") < 2:
+                    await asyncio.sleep(0.05)
+            assert not bridge.done()
+
+
+async def test_the_status_has_counts_and_keys_and_no_names(world: World) -> None:
+    inbox, thread = world.inbox(), OneThread("inbox")
+    table = load(world.config).site[0]
+    site = Site(table, "edged/v1", inbox, thread, Post(), lambda _: None)
+    before = await status(inbox, thread, [site])
+    assert before["demo"]["odoo"] == "odoo.unknown"
+    assert before["demo"]["members"] is None
+    await site.directory.refresh(site.odoo, full=True)
+    await site.shelf.refresh(site.odoo)
+    told = (await status(inbox, thread, [site]))["demo"]
+    assert (told["odoo"], told["members"], told["products"]) == ("odoo.up", 10, 12)
+    assert told["left_out"] == {"unit": 1}
+    assert told["facts"]["waiting"] == 0
+    assert "Camille" not in str(told)
+    await site.odoo.close()
+    await thread(inbox.close)
+    thread.close()
 
 
 async def test_a_gap_is_asked_for_and_a_hole_is_believed(world: World) -> None:
