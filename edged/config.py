@@ -227,7 +227,7 @@ class _Reader:
         except BadSettings as bad:
             for path, message in bad.problems:
                 inner, _, key = path.rpartition(".") if path != table else (table, "", "")
-                self._wrong(inner, key, f"{message}.")
+                self._wrong(inner, key, message if message.endswith("?") else f"{message}.")
             return None
 
     def _devices(self) -> Iterator[DeviceTable]:
