@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import backlog, badge, idle, memory, outbox, start, table, weight
 from bench.row import Row
-from bench.station import words_of_children
+from bench.station import compile_all, words_of_children
 
 LONGEST_S = 120.0
 SUBJECTS: dict[str, Callable[[Path], Awaitable[list[Row]]]] = {
@@ -28,6 +28,7 @@ SUBJECTS: dict[str, Callable[[Path], Awaitable[list[Row]]]] = {
 
 async def main() -> None:
     options = _options()
+    compile_all()
     before = table.machine()
     rows: list[Row] = []
     print("\n".join(before.values()) + "\n\n" + table.HEAD, flush=True)

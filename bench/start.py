@@ -1,7 +1,7 @@
 """From the daemon's exec to READY, as systemd sees it.
 
 The one rule: it opens a store with 50,000 members and four families each time, and the first
-start, which compiles, does not count.
+start, which reads the disk, does not count.
 """
 
 import statistics

@@ -3,6 +3,7 @@
 The one rule: the store is filled through its own door before the daemon has it open.
 """
 
+import compileall
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import edged
 from bridge.standin.demo import RULES, ean13
 from edged.demo.stage import Stage
 from mqtt.identity import badge_hash
@@ -19,6 +21,10 @@ from store import Store
 
 MEMBERS = 50_000
 PRODUCTS = 200
+PACKAGES = (
+    "edged", "devices", "badge_reader", "scale", "printer", "camera", "mqtt", "store", "kiosk",
+    "bridge",
+)  # fmt: skip
 
 
 def badge(member: int) -> str:
@@ -77,6 +83,13 @@ def _product(number: int) -> Product:
         barcode=ean13(f"21{number:05d}00000"),
         category=f"Rayon {number % 6}",
     )
+
+
+def compile_all() -> None:
+    """Bytecode of every package, as an installation has it: a station does not compile itself."""
+    root = Path(edged.__file__).parents[1]
+    for package in PACKAGES:
+        compileall.compile_dir(root / package, quiet=1)
 
 
 def nobody() -> str:
