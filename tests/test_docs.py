@@ -1,0 +1,381 @@
+"""The documentation against the code: whatever exists is described, whatever is described exists.
+
+Both languages hold the same pages. Keys, defaults, commands, options, columns and sentences are
+compared with the models, the parser and the catalogues; examples are loaded and used.
+"""
+
+import argparse
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from support.broker import mosquitto
+from support.linked import held
+from support.stores import opened
+
+import bridge.config
+from devices.registry import drivers, load_driver
+from edged import config, transfer
+from edged.cli import parser
+from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
+from mqtt.link import Address, Outgoing, Reason
+from mqtt.topics import StationTopics
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {
+    "bridge": "passerelle",
+    "commands": "commandes",
+    "configuration": "configuration",
+    "development": "developpement",
+    "devices": "appareils",
+    "installation": "installation",
+    "messages": "messages",
+    "metrology": "metrologie",
+    "privacy": "vie-privee",
+    "security": "securite",
+    "troubleshooting": "depannage",
+    "without-odoo": "sans-odoo",
+}
+LANGUAGES = ("en", "fr")
+EVERY_PAGE = [DOCS / "README.md", *sorted(DOCS.glob("??/*.md"))]
+
+STATION = {
+    "[station]": config.StationTable,
+    "[mqtt]": config.MqttTable,
+    "[bridge]": config.BridgeTable,
+    "[kiosk]": config.KioskTable,
+    "[screens.entrance]": EntranceSettings,
+    "[screens.scale]": ScaleSettings,
+    "[screens.photo]": PhotoSettings,
+}
+BRIDGE = {
+    "[mqtt]": bridge.config.MqttTable,
+    "[inbox]": bridge.config.InboxTable,
+    "[[site]]": bridge.config.SiteTable,
+    "[site.odoo]": bridge.config.OdooTable,
+    "[site.members]": bridge.config.MembersTable,
+    "[site.products]": bridge.config.ProductsTable,
+    "[site.apply]": bridge.config.ApplyTable,
+}
+FAULTS = ("device", "reader", "scale", "printer", "camera", "link", "store", "barcode")
+"""Tables of the screens' catalogues that the troubleshooting page explains line by line."""
+
+
+def page(language: str, name: str) -> str:
+    file = name if language == "en" else PAGES[name]
+    return (DOCS / language / f"{file}.md").read_text("utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(text: str) -> list[tuple[int, str]]:
+    found = re.findall(r"^(#+) (.+)$", without_code(text), flags=re.MULTILINE)
+    return [(len(marks), title) for marks, title in found]
+
+
+def slug(title: str) -> str:
+    """The anchor that GitHub and most viewers give a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def sections(text: str) -> dict[str, str]:
+    """What follows each heading, up to the next, whatever its level."""
+    text = without_code(text)
+    marks = list(re.finditer(r"^#+ (.+)$", text, flags=re.MULTILINE))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    return {mark[1]: text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a section's tables, without their heads."""
+    lines = [line.strip() for line in text.splitlines()]
+    rules = {n for n, line in enumerate(lines) if re.fullmatch(r"[|\- ]+", line) and "-" in line}
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for n, line in enumerate(lines)
+        if line.startswith("|") and n not in rules and n + 1 not in rules
+    ]
+
+
+def blocks(text: str, info: str) -> list[str]:
+    return re.findall(rf"^```{re.escape(info)}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+# --- the pages -----------------------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_pages() -> None:
+    assert {path.stem for path in (DOCS / "en").iterdir()} == set(PAGES)
+    assert {path.stem for path in (DOCS / "fr").iterdir()} == set(PAGES.values())
+    index = (DOCS / "README.md").read_text("utf-8")
+    for english, french in PAGES.items():
+        assert f"(en/{english}.md)" in index
+        assert f"(fr/{french}.md)" in index
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_both_languages_have_the_same_headings(name: str) -> None:
+    levels = [[level for level, _ in headings(page(language, name))] for language in LANGUAGES]
+    assert levels[0] == levels[1]
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        assert file.is_file(), target
+        if anchor:
+            anchors = [slug(title) for _, title in headings(file.read_text("utf-8"))]
+            assert anchors.count(anchor) == 1, target
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("fr/*.md")), ids=lambda path: path.stem)
+def test_french_is_set_as_french(path: Path) -> None:
+    """Real apostrophes, and no line break before a colon or inside quotation marks."""
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)|<http[^>]*>", "", without_code(path.read_text("utf-8")))
+    assert not re.findall(r".*'.*", text)
+    assert not re.findall(r".* [:;!?»](?!-).*|.*« .*", text)
+
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """A default as the tables show it: as it would stand in the file."""
+    if value is None or isinstance(value, BaseModel):
+        return "—"
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    if isinstance(value, list | tuple):
+        value = list(value)
+    text = str(value) if isinstance(value, Path) else value
+    return f"`{json.dumps(text, ensure_ascii=False)}`"
+
+
+def defaults(model: type[BaseModel], language: str) -> dict[str, str]:
+    required = {"en": "*required*", "fr": "*obligatoire*"}[language]
+    return {
+        name: required if field.is_required() else shown(field.get_default())
+        for name, field in model.model_fields.items()
+    }
+
+
+def documented(section: str) -> dict[str, str]:
+    return {cells[0].strip("`"): cells[2] for cells in rows(section)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("file", "tables"), [("station", STATION), ("bridge", BRIDGE)])
+def test_every_key_is_described(
+    language: str, file: str, tables: dict[str, type[BaseModel]]
+) -> None:
+    text = page(language, "configuration")
+    start = text.index(f"\n## {file}.toml")
+    found = sections(text[start : text.find("\n## ", start + 1)])
+    described = {
+        title[: title.rindex("`")].strip("`"): section
+        for title, section in found.items()
+        if title.startswith("`")
+    }
+    assert described.keys() == tables.keys()
+    for table, model in tables.items():
+        assert documented(described[table]) == defaults(model, language), table
+
+
+def test_no_table_is_forgotten() -> None:
+    station = {name.strip("[]").split(".")[0] for name in STATION}
+    assert station | {"screens"} == set(config._TABLES)
+    assert {f"[screens.{name}]" for name in config.ScreensTable.model_fields} <= set(STATION)
+    assert {name.strip("[]").split(".")[0] for name in BRIDGE} == set(
+        bridge.config.BridgeConfig.model_fields
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_driver_is_described(language: str) -> None:
+    found = {
+        code[0]: section
+        for title, section in sections(page(language, "devices")).items()
+        if (code := re.findall(r"`(.+)`", title))
+    }
+    known = {name: family for family in config.FAMILIES for name in drivers(family)}
+    assert found.keys() == known.keys()
+    for name, family in known.items():
+        settings = load_driver(family, name).Settings
+        assert documented(found[name]) == defaults(settings, language), name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_examples_load(language: str, tmp_path: Path) -> None:
+    stations, bridges = 0, 0
+    for name in PAGES:
+        text = page(language, name)
+        for number, example in enumerate(blocks(text, "toml station.toml")):
+            file = tmp_path / f"{name}-{number}.station.toml"
+            file.write_text(example, "utf-8")
+            config.load(file)
+            stations += 1
+        for number, example in enumerate(blocks(text, "toml bridge.toml")):
+            file = tmp_path / f"{name}-{number}.bridge.toml"
+            file.write_text(example, "utf-8")
+            bridge.config.load(file)
+            bridges += 1
+        for example in blocks(text, "toml"):
+            tomllib.loads(example)
+    assert stations >= 3
+    assert bridges >= 2
+
+
+# --- commands and sentences ----------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    top = parser()
+    yield "edged", top
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from ((f"edged {name}", one) for name, one in action.choices.items())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_command_and_option_is_described(language: str) -> None:
+    found = {
+        title.strip("`"): section
+        for title, section in sections(page(language, "commands")).items()
+        if title.startswith("`")
+    }
+    known = dict(commands())
+    assert found.keys() == known.keys()
+    for name, command in known.items():
+        options = {
+            option
+            for action in command._actions
+            for option in action.option_strings
+            if not isinstance(action, argparse._HelpAction)
+        }
+        described = {
+            option for cells in rows(found[name]) for option in re.findall(r"`(-[^`]*)`", cells[0])
+        }
+        assert described == options, name
+        for action in command._actions:
+            for choice in action.choices or () if not action.option_strings else ():
+                if name != "edged":
+                    assert f"{name} {choice}" in found[name]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_exit_statuses_are_described(language: str) -> None:
+    section = list(sections(page(language, "commands")).values())[1]
+    told = re.findall(r"^  (\d)  ", parser().epilog or "", flags=re.MULTILINE)
+    assert [cells[0] for cells in rows(section)] == told
+
+
+def plain(sentence: str) -> str:
+    return re.sub(r"[\u00a0\u202f]", " ", sentence).replace("’", "'").strip()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_fault_has_its_cause_and_remedy(language: str) -> None:
+    catalogue = tomllib.loads((DOCS.parent / "kiosk/catalogue" / f"{language}.toml").read_text())
+    known = {plain(said) for table in FAULTS for said in catalogue[table].values()}
+    explained = [
+        cells
+        for title, section in sections(page(language, "troubleshooting")).items()
+        for cells in rows(section)
+        if title in titles_of_faults(language)
+    ]
+    assert {plain(cells[0]) for cells in explained} == known
+    assert all(len(cells) == 3 and all(cells) for cells in explained)
+
+
+def titles_of_faults(language: str) -> list[str]:
+    """The third-level headings of the page: one for each table of the catalogue."""
+    found = [title for level, title in headings(page(language, "troubleshooting")) if level == 3]
+    assert len(found) == len(FAULTS)
+    return found
+
+
+# --- files to import, and the broker's rights ----------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_columns_are_described(language: str) -> None:
+    kinds = (transfer._members(None), transfer.PRODUCTS, transfer.RULES)
+    tables = [
+        rows(section)
+        for section in sections(page(language, "without-odoo")).values()
+        if rows(section)
+    ]
+    yes = {"en": "yes", "fr": "oui"}[language]
+    assert [{cells[0].strip("`"): cells[1] == yes for cells in table} for table in tables] == [
+        {name: column.default is None for name, column in kind.items()} for kind in kinds
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_examples_are_imported(language: str, tmp_path: Path) -> None:
+    text = page(language, "without-odoo")
+    files = []
+    for name in ("members.csv", "products.csv", "rules.csv"):
+        (example,) = blocks(text, f"csv {name}")
+        files.append(tmp_path / name)
+        files[-1].write_text(example, "utf-8")
+    async with opened(tmp_path / "store") as store:
+        imported = await transfer.import_files(store, files, b"key")
+    assert (imported.members, imported.products, imported.rules) == (2, 1, 1)
+    assert imported.unprintable == ()
+
+
+def test_both_languages_give_the_same_rights() -> None:
+    rights = [
+        [line for line in blocks(page(language, "security"), "conf acl")[0].splitlines()
+         if not line.startswith("#")]
+        for language in LANGUAGES
+    ]  # fmt: skip
+    assert rights[0] == rights[1]
+
+
+async def test_rights_are_enough_and_no_more(tmp_path: Path) -> None:
+    (acl,) = blocks(page("en", "security"), "conf acl")
+    (tmp_path / "acl").write_text(acl)
+    ours = StationTopics("edged/v1", "lyon", "bulk-1")
+    theirs = StationTopics("edged/v1", "lyon", "bulk-2")
+    settings = f"allow_anonymous true\nacl_file {tmp_path / 'acl'}\n"
+    async with mosquitto(tmp_path, settings) as broker:
+        one = held(Address.parse(broker.url, user="lyon-bulk-1"), client_id="lyon/bulk-1")
+        two = held(Address.parse(broker.url, user="edged-bridge"), client_id="edged-bridge")
+        async with one as station_link, two as bridge_link:
+            station, centre = await station_link.session(), await bridge_link.session()
+            site = ours.of_site
+            downward = [
+                ours.ack,
+                ours.do("outbox", "replay"),
+                site.directory_head,
+                site.directory_shard("a0"),
+                site.catalogue_head,
+            ]
+            upward = [ours.fact("badge"), ours.blob("x"), ours.ask("directory")]
+            upward.append(ours.did("edged-bridge"))
+            await station.subscribe(*downward, ours.state)
+            await centre.subscribe(*upward)
+            for topic in downward:
+                assert await centre.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
+                assert await station.publish(Outgoing(topic, b"{}")) is Reason.REFUSED, topic
+            for topic in [*upward, ours.state]:
+                assert await station.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
+            for topic in (ours.health("door"), ours.value("balance")):
+                assert await station.publish(Outgoing(topic, b"{}")) is Reason.NOBODY, topic
+            for topic in (theirs.state, theirs.fact("badge"), theirs.ack):
+                assert await station.publish(Outgoing(topic, b"{}")) is Reason.REFUSED, topic
+            assert await centre.publish(Outgoing(ours.fact("badge"), b"{}")) is Reason.REFUSED
+            arrived = [await anext(station.messages()) for _ in downward]
+            assert {message.topic for message in arrived} == set(downward)
