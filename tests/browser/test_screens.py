@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.screens import CAMILLE, DOMINIQUE, SACHA, STRANGER
@@ -10,6 +11,7 @@ from support.stage import Stage, Watched
 from printer import NotPrinted
 
 Watch = Callable[..., Watched]
+VERDICTS = [(CAMILLE, "ok"), (SACHA, "warn"), (DOMINIQUE, "stop"), (STRANGER, "unknown")]
 
 
 def test_a_badge_and_its_verdict(stage: Stage, watch: Watch) -> None:
@@ -33,12 +35,7 @@ def test_a_badge_and_its_verdict(stage: Stage, watch: Watch) -> None:
 def test_the_states_differ_without_colour(stage: Stage, watch: Watch) -> None:
     watched = watch("entrance")
     signs = set()
-    for badge, state in [
-        (CAMILLE, "ok"),
-        (SACHA, "warn"),
-        (DOMINIQUE, "stop"),
-        (STRANGER, "unknown"),
-    ]:
+    for badge, state in VERDICTS:
         stage.do(stage.bench.reader.show, badge)
         watched.page.wait_for_selector(f"main.is-{state}")
         signs.add(watched.page.inner_html(".sign"))
@@ -188,12 +185,7 @@ def test_the_four_sounds_differ_and_each_is_made_once(stage: Stage, watch: Watch
         }"""
     )
     heard = []
-    for badge, state in [
-        (CAMILLE, "ok"),
-        (SACHA, "warn"),
-        (DOMINIQUE, "stop"),
-        (STRANGER, "unknown"),
-    ]:
+    for badge, state in VERDICTS:
         page.evaluate("window.made = []")
         stage.do(stage.bench.reader.show, badge)
         page.wait_for_selector(f"main.is-{state}")
@@ -201,3 +193,22 @@ def test_the_four_sounds_differ_and_each_is_made_once(stage: Stage, watch: Watch
         heard.append(page.evaluate("window.made.length"))
     assert heard == [2, 2, 1, 3]
     watched.sound()
+
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8").partition("\n")[2]
+
+
+def test_whatever_is_to_be_read_stands_out(stage: Stage, watch: Watch) -> None:
+    watched = watch("entrance")
+    for badge, state in VERDICTS:
+        stage.do(stage.bench.reader.show, badge)
+        watched.page.wait_for_selector(f"main.is-{state}")
+        assert watched.page.evaluate(CONTRAST) == [], state
+    watched = watch("scale")
+    stage.do(stage.bench.scale.put, 482)
+    watched.page.click("text=Pommes Gala")
+    watched.page.wait_for_selector("main.is-ready")
+    assert watched.page.evaluate(CONTRAST) == []
+    stage.do(stage.bench.unplug, stage.bench.printer)
+    watched = watch("status")
+    assert watched.page.evaluate(CONTRAST) == []
