@@ -22,7 +22,7 @@ _READ = 64 * 1024
 class MjpegSettings(BaseModel):
     """``[camera.NAME]`` with ``driver = "mjpeg"``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str
     """The stream, ``http://host:port/path``; its size is what this address gives."""

@@ -28,7 +28,7 @@ _SHOT_S = 5.0
 class PiSettings(BaseModel):
     """``[camera.NAME]`` with ``driver = "picamera2"``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int = Field(default=0, ge=0, le=7)
     """Which camera, as ``rpicam-hello --list-cameras`` counts them."""

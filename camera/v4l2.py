@@ -6,7 +6,9 @@ so that the lamp tells the truth and other programs get their turn.
 
 import asyncio
 import errno
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -17,6 +19,7 @@ from camera.streaming import START_S, StreamingCamera
 from camera.videodev import Node, NoSuchFormatError, VideoStream, look
 from devices import Absent, Lost, Refused
 from devices.errors import DeviceError
+from devices.local_port import why_not_open
 from devices.ports import plugged
 from devices.thread import in_thread
 
@@ -24,12 +27,13 @@ T = TypeVar("T")
 
 _MJPG = b"MJPG"
 _VIGIL_S = 0.25
+_LOOK_ANYWAY_S = 0.08
 
 
 class V4l2Settings(BaseModel):
     """``[camera.NAME]`` with ``driver = "v4l2"``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path
     """``/dev/v4l/by-id/…``, which stays when another camera is plugged in, or ``/dev/videoN``."""
@@ -68,7 +72,7 @@ class V4l2Camera(StreamingCamera):
     async def _vigil(self) -> None:
         while True:
             if not Path(self._path).exists():
-                raise Absent("device.unplugged")
+                raise Absent("device.unplugged", path=self._path)
             await asyncio.sleep(_VIGIL_S)
 
     async def _stream(self) -> None:
@@ -82,7 +86,10 @@ class V4l2Camera(StreamingCamera):
             ready = asyncio.Event()
             loop.add_reader(video.fd, ready.set)
             while True:
-                await ready.wait()
+                # v4l2loopback (a reflex camera behind gphoto2, say) may not wake an epoll.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_ANYWAY_S):
+                        await ready.wait()
                 ready.clear()
                 self._take(video)
         finally:
@@ -93,7 +100,7 @@ class V4l2Camera(StreamingCamera):
         try:
             frame = video.newest()
         except OSError:
-            raise Lost("device.unplugged") from None
+            raise Lost("device.unplugged", path=self._path) from None
         if frame is None:
             return
         try:
@@ -118,18 +125,14 @@ def _forget(_node: Node) -> None:
 
 
 def _why(error: OSError, path: str) -> DeviceError:
-    match error.errno:
-        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
-            return Absent("device.unplugged")
-        case errno.EACCES | errno.EPERM:
-            return Refused("device.permission", path=path)
-        case errno.EBUSY:
-            # Another program has it for now: it may be done in a moment.
-            return Lost("device.busy", path=path)
-        case errno.ENOTTY | errno.EINVAL:
-            return Refused("camera.not_a_camera", path=path)
-        case errno.ENOSPC:
-            # Two cameras on one USB 2 hub: the bus has no room for this size.
-            return Refused("camera.no_bandwidth")
-        case _:
-            return Lost("device.unplugged")
+    if error.errno == errno.EBUSY:
+        # Another program has it for now: it may be done in a moment.
+        return Lost("device.busy", path=path)
+    if error.errno == errno.ENOSPC:
+        # Two cameras on one USB 2 hub: the bus has no room for this size.
+        return Refused("camera.no_bandwidth", path=path)
+    try:
+        age = time.time() - Path(path).stat().st_ctime
+    except OSError:
+        age = None
+    return why_not_open(error, path, age=age)

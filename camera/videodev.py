@@ -119,7 +119,7 @@ class VideoStream:
         for index in range(REQUESTBUFFERS.unpack(asked)[0]):
             buffer = _buffer(index)
             ioctl(self.fd, QUERYBUF, buffer)
-            *_, offset, _planes, length, _, _ = BUFFER.unpack(buffer)
+            *_, offset, length, _, _ = BUFFER.unpack(buffer)
             self._buffers.append(mmap.mmap(self.fd, length, offset=offset))
             ioctl(self.fd, QBUF, buffer)
         ioctl(self.fd, STREAMON, INT.pack(CAPTURE))
