@@ -11,7 +11,7 @@ from kiosk.words import LANGUAGES, NBSP, catalogue, say
 
 KEY = re.compile(
     r"(device|reader|scale|printer|camera|link|store|barcode|entrance|weighing|photo|label|status"
-    r"|page|remedy)(\.[a-z0-9_]*[a-z0-9])+"
+    r"|page|command|remedy)(\.[a-z0-9_]*[a-z0-9])+"
 )
 NOT_KEYS = {"barcode.nomenclature", "barcode.rule"}
 """Names of Odoo's models."""
