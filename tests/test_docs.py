@@ -304,6 +304,18 @@ def titles_of_faults(language: str) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_make_and_the_files_named_exist(language: str) -> None:
+    text = page(language, "development")
+    makefile = (DOCS.parent / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*##", makefile, flags=re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"^make ([a-z]+) ", text, flags=re.MULTILINE)) == targets
+    named = set(re.findall(r"`([a-z_]+/[a-z_/.]+\.py)`", text))
+    assert named
+    for name in named:
+        assert (DOCS.parent / name).is_file(), name
+
+
 # --- files to import, and the broker's rights ----------------------------------------------------
 
 
