@@ -93,6 +93,8 @@ async def test_broken_pictures_are_never_shown(world: MjpegSimulator) -> None:
     async with camera.watching():
         await next_frame(camera)
         world.broken = True
+        sent = world.number
+        await until(lambda: world.number > sent + 10)
         await asyncio.sleep(0.3)
         before = camera.frames.get()
         watch = asyncio.create_task(_collect(camera, shown))
@@ -150,8 +152,8 @@ class TestStill:
                 asked = world.number
                 still = await camera.still()
             film = Figure()
-            numbers = [n for n in range(asked + 1, asked + 36) if film.picture(n) == still]
-            assert numbers, "a picture from before the call"
+            numbers = [n for n in range(asked + 1, asked + 31) if film.picture(n) == still]
+            assert numbers, "a picture from before the call (or from much later)"
 
     async def test_nobody_need_watch(self, world: MjpegSimulator) -> None:
         camera = camera_at(world.url)
