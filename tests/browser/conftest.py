@@ -1,4 +1,4 @@
-"""One Chromium for all; a station and fresh pages for each test."""
+"""One Chromium a file; a station and fresh pages for each test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +27,8 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "strict", True)
 
 
-@pytest.fixture(scope="session")
+# Closed with the file: while Playwright's own loop runs, no other test of this process can have one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
