@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bench import backlog, badge, idle, memory, outbox, start, table, weight
+from bench.jitter import jitter
 from bench.row import Row
 from bench.station import compile_all, words_of_children
 
@@ -33,12 +34,17 @@ async def main() -> None:
     rows: list[Row] = []
     print("\n".join(before.values()) + "\n\n" + table.HEAD, flush=True)
     for subject in options.subjects or SUBJECTS:
+        noise: list[Row] = []
         with tempfile.TemporaryDirectory(dir=options.folder, prefix="edged-bench-") as folder:
-            async with words_of_children(Path(folder) / "log"), asyncio.timeout(LONGEST_S):
+            async with (
+                words_of_children(Path(folder) / "log"),
+                asyncio.timeout(LONGEST_S),
+                jitter(noise),
+            ):
                 found = await SUBJECTS[subject](Path(folder) / subject)
-        for row in found:
+        for row in found + noise:
             print(table.line(row), flush=True)
-        rows += found
+        rows += found + noise
     print(f"\nload average now: {table.machine()['load']}")
     if options.json:
         options.json.write_text(json.dumps(table.as_json(rows, before), indent=2) + "\n")

@@ -13,7 +13,7 @@ from bench.row import Row, spread
 from bench.station import MEMBERS, badge, first_name, nobody, station
 from edged.demo.stage import Stage
 
-SCANS = 200
+SCANS = 150
 PAUSE_S = (0.08, 0.18)
 BUDGET_MS = 50.0
 

@@ -16,9 +16,9 @@ from edged.demo.stage import Stage
 from kiosk.words import kilos
 from mqtt.broker import PrivateBroker
 
-QUICK = 120
+QUICK = 100
 QUICK_S = (0.1, 0.3)
-RESTED = 60
+RESTED = 50
 RESTED_S = (1.1, 1.6)
 """Longer than the second after which the driver takes a weight for settled."""
 BUDGET_MS = 60.0
