@@ -35,7 +35,7 @@ class V4l2Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: Path
+    port: Path
     """``/dev/v4l/by-id/…``, which stays when another camera is plugged in, or ``/dev/videoN``."""
     width: int = Field(default=1920, ge=160, le=8192)
     height: int = Field(default=1080, ge=120, le=8192)
@@ -43,7 +43,7 @@ class V4l2Settings(BaseModel):
     fps: int = Field(default=15, ge=1, le=60)
     stale_s: float = Field(default=2.0, gt=0, le=30)
 
-    @field_validator("path")
+    @field_validator("port")
     @classmethod
     def _in_dev(cls, path: Path) -> Path:
         if not path.is_absolute():
@@ -57,7 +57,7 @@ class V4l2Camera(StreamingCamera):
     def __init__(self, name: str, settings: V4l2Settings) -> None:
         super().__init__(name, settings.stale_s)
         self._settings = settings
-        self._path = str(settings.path)
+        self._path = str(settings.port)
 
     async def plugged(self) -> None:
         await plugged(self._path)

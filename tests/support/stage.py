@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 from support.screens import Bench, bench, fill, running
 
 from kiosk.app import build
@@ -118,6 +118,14 @@ class Watched:
     def until(self, expression: str, within: float = 8) -> None:
         """Wait for a JavaScript expression: Playwright's own wait is what our CSP forbids."""
         over = time.monotonic() + within
-        while not self.page.evaluate(expression):
+        while not self._holds(expression):
             assert time.monotonic() < over, expression
             time.sleep(0.02)
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return bool(self.page.evaluate(expression))
+        except Error as error:
+            if "navigation" not in str(error):  # a page that reloads is asked again
+                raise
+            return False

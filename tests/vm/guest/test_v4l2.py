@@ -26,7 +26,7 @@ def loopback() -> Iterator[LoopbackCamera]:
 
 
 def camera_at(path: str, **settings: object) -> V4l2Camera:
-    return V4l2Camera("webcam", V4l2Settings(path=Path(path), width=320, height=240, **settings))
+    return V4l2Camera("webcam", V4l2Settings(port=Path(path), width=320, height=240, **settings))
 
 
 @asynccontextmanager
