@@ -142,6 +142,8 @@ def _configure(fd: int, line: Line, path: str) -> None:
             inter_byte_timeout=0,
         )
         port.apply(fd, line)
+        if line.parity != "N":
+            _drop_bad_characters(fd)
     except (ValueError, termios.error) as error:
         # ValueError: a speed, size or parity that pyserial or the driver does not know.
         raise Refused("device.port_invalid", path=path) from error
@@ -168,6 +170,17 @@ class _Configurator(serial.Serial):
             # that a pty knows, which glibc reports as EINVAL although it is harmless.
             if error.args[0] != errno.EINVAL or self.fd is None or not _is_pty(self.fd):
                 raise
+
+
+def _drop_bad_characters(fd: int) -> None:
+    """Have the kernel check parity, which pyserial leaves off (termios(3), INPCK and IGNPAR).
+
+    A digit that the line has changed is then missing, and a frame without it is no weight; else it
+    would be another digit.
+    """
+    attributes = termios.tcgetattr(fd)
+    attributes[0] = attributes[0] & ~termios.PARMRK | termios.INPCK | termios.IGNPAR
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
 
 
 def _set_modem_line(fd: int, bit: int, *, on: bool) -> None:

@@ -185,3 +185,19 @@ def test_the_kernel_has_the_settings_we_asked_for(tmp_path):
     finally:
         os.close(master)
         os.close(slave)
+
+
+@pytest.mark.parametrize("parity", ["E", "O"])
+def test_a_character_with_wrong_parity_is_dropped_not_taken_for_another(parity):
+    """The kernel is told to: a pty has no parity, the virtual machine's lines have (tests/vm)."""
+    master, slave = os.openpty()
+    try:
+        fd = local_port._open(os.ttyname(slave), Line(9600, bits=7, parity=parity))
+        flags = termios.tcgetattr(fd)[0]
+        os.close(fd)
+        assert flags & termios.INPCK
+        assert flags & termios.IGNPAR
+        assert not flags & termios.PARMRK
+    finally:
+        os.close(master)
+        os.close(slave)
