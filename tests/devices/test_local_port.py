@@ -34,10 +34,10 @@ async def test_a_line_at_7e1_opens_again_and_again_on_a_pty(tmp_path):
 async def test_einval_from_anything_but_a_pty_is_an_invalid_setting(tmp_path, monkeypatch):
     monkeypatch.setattr(local_port, "_is_pty", lambda _fd: False)
     async with PtyHost(tmp_path / "scale", Echo()) as host:
-        async with open_port(str(host.path), Line(9600, 7, "E")):
+        async with open_port(str(host.path), Line(9600, 7, "N")):
             pass
         with pytest.raises(Refused, match=r"device\.port_invalid"):
-            async with open_port(str(host.path), Line(9600, 7, "E")):
+            async with open_port(str(host.path), Line(9600, 7, "N")):
                 pass
 
 
