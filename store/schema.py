@@ -54,6 +54,10 @@ _QUICK_CHECK_S = 0.3
 _TABLES = ("meta", "outbox", "document", "shard", "journal", "directory")
 
 
+CACHE_KIB = 1024
+"""Of each connection; what is not in it is in the kernel's cache of the file."""
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The connection that writes. Raises `sqlite3.DatabaseError` when the file is no database."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -64,7 +68,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
             "foreign_keys = ON",
             "trusted_schema = OFF",
             "wal_autocheckpoint = 1000",
-            "cache_size = -4096",
+            f"cache_size = -{CACHE_KIB}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
     except BaseException:
@@ -79,7 +83,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     reader = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=1
     )
-    reader.execute("PRAGMA cache_size = -4096").close()
+    reader.execute(f"PRAGMA cache_size = -{CACHE_KIB}").close()
     return reader
 
 
@@ -143,6 +147,7 @@ def sound(connection: sqlite3.Connection, *, thorough: bool) -> bool:
         return interrupted
     finally:
         connection.set_progress_handler(None, 0)
+        connection.execute("PRAGMA shrink_memory").close()  # megabytes that were read once only
     return True
 
 
