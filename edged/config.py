@@ -87,7 +87,7 @@ class MqttTable(Table):
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
-    values: list[Name] = Field(default=[], description="devices whose readings are published")
+    values: list[Name] = Field(default=[], description="scales whose readings are published")
 
     @model_validator(mode="after")
     def _one_of(self) -> "MqttTable":
@@ -292,9 +292,15 @@ class _Reader:
             if name not in named:
                 hint = nearest(name, named) or f" Add a table [{family}.{name}]."
                 self._wrong(f"screens.{screen}", key, f"no {family} is named '{name}'.{hint}")
-        everything = [d.name for d in devices]
+        scales = list(self._content.get("scale", {}))
         for name in mqtt.values if mqtt else []:
-            if name not in everything:
-                self._wrong("mqtt", "values", f"no device '{name}'.{nearest(name, everything)}")
+            if name not in scales:
+                hint = nearest(name, scales)
+                self._wrong("mqtt", "values", f"no scale is named '{name}'.{hint}")
+        for device in devices:
+            used = screens.scale is not None and device.name == screens.scale.scale
+            if used and getattr(device.settings, "unit", "kg") not in ("kg", "g"):
+                why = "the self-service screen weighs in kilograms and grams."
+                self._wrong(f"scale.{device.name}", "unit", why)
         if bridge and (mqtt is None or mqtt.broker is None):
             self._wrong("bridge", "", 'is for one-box mode: [mqtt] needs broker = "embedded".')

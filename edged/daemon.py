@@ -6,12 +6,14 @@ systemd starts a sound one; devices never do.
 
 import asyncio
 import ctypes
+import errno
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from pathlib import Path
+
+from starlette.applications import Starlette
 
 import edged
 from devices import Device, Value
@@ -27,6 +29,7 @@ from kiosk.entrance import Entrance
 from kiosk.server import serve
 from kiosk.station import Station
 from kiosk.weighing import Weighing
+from kiosk.words import said
 from mqtt.messages import Clock
 from mqtt.secrets import SecretError, make_badge_key, read_badge_key
 from store import Store, StoreError, StoreFull
@@ -63,12 +66,24 @@ async def run(config: Config) -> None:
         await station
     except asyncio.CancelledError:
         log.info("stopped")
+    except BaseExceptionGroup as group:
+        # A sentence for a person goes before the noise of what it took down with it.
+        told = group.subgroup(CannotStart)
+        if told is None:
+            raise
+        raise _first(told) from None
+
+
+def _first(group: BaseExceptionGroup[CannotStart]) -> CannotStart:
+    """One of the reasons in a group of them."""
+    one = group.exceptions[0]
+    return _first(one) if isinstance(one, BaseExceptionGroup) else one
 
 
 async def _run(config: Config) -> None:
     clock = ClockQuality(trusted=config.station.clock == "trusted")
     devices = {table.name: make_device(table) for table in config.devices}
-    async with opened(config.station.data, clock) as store:
+    async with opened(config, clock) as store:
         uplink = _uplink(config, store, devices)
         station = Station(
             site=config.station.site,
@@ -89,12 +104,13 @@ async def _run(config: Config) -> None:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: Callable[[], Clock]) -> AsyncIterator[Store]:
+async def opened(config: Config, clock: Callable[[], Clock]) -> AsyncIterator[Store]:
     """The station's store. Raises `CannotStart`."""
     try:
-        store = await Store.open(folder, clock=clock)
+        store = await Store.open(config.station.data, clock=clock)
     except (StoreError, StoreFull) as error:
-        raise CannotStart(f"{folder}: {error}") from error
+        sentence = said(config.station.language, error.key, **error.params)
+        raise CannotStart(f"{sentence} ({error})") from error
     try:
         yield store
     finally:
@@ -134,14 +150,23 @@ async def _core(config: Config, station: Station, uplink: Uplink | None) -> None
         for screen in (entrance, weighing, booth):
             if screen is not None:
                 group.create_task(screen.run(), name=f"screen.{screen.name}")
-        group.create_task(
-            serve(app, port=config.kiosk.port, listening=_ready), name="screens' server"
-        )
+        group.create_task(_serve(app, config.kiosk.port), name="screens' server")
         group.create_task(tell_when_right(station.clock, station.store.outbox), name="clock")
         group.create_task(_look_at_store(station.store, pulse), name="store")
         group.create_task(pulse.feed(), name="watchdog")
         if uplink is not None:
             group.create_task(uplink.run(), name="link")
+
+
+async def _serve(app: Starlette, port: int) -> None:
+    try:
+        await serve(app, port=port, listening=_ready)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise CannotStart(
+            f"[kiosk] port: {port} is used by another program (another edged?)"
+        ) from error
 
 
 def _ready(port: int) -> None:

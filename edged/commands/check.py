@@ -7,13 +7,13 @@ import argparse
 import asyncio
 import sys
 
-from devices.keep import keep
-
 from devices import Device, Health, State
+from devices.keep import keep
 from edged import logs
 from edged.cli import NO_ANSWER, OK
 from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
+from kiosk.words import Language, said
 from mqtt.secrets import SecretError, read_badge_key, read_secret
 
 ANSWER_S = 8.0
@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
         return status
     healths = asyncio.run(ask(config))
     for table, health in zip(config.devices, healths, strict=True):
-        print(_line(table, health))
+        print(_line(table, health, config.station.language))
     return status if all(health.usable for health in healths) else NO_ANSWER
 
 
@@ -74,10 +74,17 @@ async def _verdict(device: Device) -> Health:
     return device.health.get()
 
 
-def _line(table: DeviceTable, health: Health) -> str:
+def _line(table: DeviceTable, health: Health, language: Language) -> str:
     mark = {State.UP: "✔", State.DEGRADED: "▲"}.get(health.state, "✖")
     settings = table.settings
     where = getattr(settings, "port", None) or getattr(settings, "url", "")
-    detail = " ".join([health.key, *(f"{k}={v}" for k, v in health.params.items())]).strip()
-    said = f"{health.state.value}{': ' + detail if detail else ''}"
-    return f"{mark} {table.family} {table.name} ({table.driver_name} at {where}): {said}"
+    device = f"{mark} {table.family} {table.name} ({table.driver_name} at {where})"
+    return f"{device}: {explained(health, language)}"
+
+
+def explained(health: Health, language: Language) -> str:
+    """``failing: La balance ne répond pas. (device.silent)``; the key leads to the documents."""
+    if not health.key:
+        return health.state.value
+    sentence = said(language, health.key, **health.params)
+    return f"{health.state.value}: {sentence} ({health.key})"

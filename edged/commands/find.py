@@ -104,7 +104,7 @@ def _printers(root: Path) -> Iterator[Found]:
             continue
         identity = root / "sys/class/usbmisc" / node.name / "device/ieee1284_id"
         text = identity.read_text(errors="replace").strip() if identity.is_file() else ""
-        path = _plain(node, root)
+        path = _plain(_stable(node, root / "dev/edged"), root)
         speaks = "ESC/POS" in text.upper()
         yield Found(
             "printer",
@@ -113,6 +113,11 @@ def _printers(root: Path) -> Iterator[Found]:
             {"driver": "escpos", "port": path},
             "" if speaks else "It does not say that it speaks ESC/POS: `edged try printer` tells.",
         )
+
+
+def _stable(node: Path, names: Path) -> Path:
+    """The name that our udev rule gave to a device, by its serial number, or the device's own."""
+    return next((link for link in _links(names) if link.resolve() == node.resolve()), node)
 
 
 def _model(ieee1284: str) -> str:

@@ -13,7 +13,8 @@ from edged.config import Config, load
 from edged.daemon import CannotStart, opened, station_badge_key
 from edged.tables import ImportRefused
 from edged.transfer import Imported, import_files
-from store import StoreError, StoreFull
+from kiosk.words import Language, said
+from store import StoreFull
 
 
 def main(options: argparse.Namespace) -> int:
@@ -25,20 +26,24 @@ def main(options: argparse.Namespace) -> int:
         print(refused, file=sys.stderr)
         print("Nothing was imported.", file=sys.stderr)
         return MISUSED
-    except (CannotStart, StoreError, StoreFull) as error:
+    except CannotStart as error:
         print(f"edged import: {error}", file=sys.stderr)
         return FAILED
-    _tell(imported)
+    except StoreFull as full:
+        sentence = said(config.station.language, full.key, **full.params)
+        print(f"edged import: {sentence} ({full})", file=sys.stderr)
+        return FAILED
+    _tell(imported, config.station.language)
     return OK
 
 
 async def _import(config: Config, options: argparse.Namespace) -> Imported:
-    async with opened(config.station.data, lambda: "synced") as store:
+    async with opened(config, lambda: "synced") as store:
         key = station_badge_key(config)
         return await import_files(store, options.files, key, zone=config.station.zone)
 
 
-def _tell(imported: Imported) -> None:
+def _tell(imported: Imported, language: Language) -> None:
     counts = (
         ("members", imported.members),
         ("products", imported.products),
@@ -48,6 +53,7 @@ def _tell(imported: Imported) -> None:
         if count is not None:
             print(f"{count} {what}")
     for product, refused in imported.unprintable:
-        print(f"no label for {product.name}: {refused.key}", file=sys.stderr)
+        why = said(language, refused.key, **refused.params)
+        print(f"no label for {product.name}: {why} ({refused.key})", file=sys.stderr)
     if imported.unprintable:
         print("Give the till's barcode rules as well (rules.csv).", file=sys.stderr)

@@ -9,16 +9,17 @@ import asyncio
 import sys
 from pathlib import Path
 
-from devices.keep import keep
-
 from badge_reader import BadgeReader
 from camera import Camera
 from devices import Device
+from devices.keep import keep
 from edged import logs
 from edged.cli import MISUSED, NO_ANSWER, OK
+from edged.commands.check import explained
 from edged.config import load
 from edged.drivers import make_device
 from edged.problems import nearest
+from kiosk.words import Language, said
 from printer import Label, NotPrinted, Printer
 from scale import Scale
 
@@ -42,23 +43,23 @@ def main(options: argparse.Namespace) -> int:
         hint = nearest(options.name, tables)
         print(f"edged try: no {options.family} '{options.name}'.{hint}", file=sys.stderr)
         return MISUSED
-    return asyncio.run(_try(make_device(tables[options.name]), options.seconds, options.output))
+    device, language = make_device(tables[options.name]), config.station.language
+    return asyncio.run(_try(device, language, options.seconds, options.output))
 
 
-async def _try(device: Device, seconds: float, output: Path | None) -> int:
+async def _try(device: Device, language: Language, seconds: float, output: Path | None) -> int:
     keeping = asyncio.create_task(keep(device))
-    telling = asyncio.create_task(_tell_health(device))
+    telling = asyncio.create_task(_tell_health(device, language))
     answered = asyncio.Event()
     try:
         async with asyncio.timeout(seconds):
             async for health in device.health.changes():
                 if health.usable:
                     break
-            await _trial(device, answered, output)
+            await _trial(device, language, answered, output)
     except TimeoutError:
         if not answered.is_set():
-            health = device.health.get()
-            print(f"No answer within {seconds:g} s: {health.state.value} {health.key}".rstrip())
+            print(f"No answer within {seconds:g} s.")
     finally:
         for task in (keeping, telling):
             task.cancel()
@@ -66,20 +67,21 @@ async def _try(device: Device, seconds: float, output: Path | None) -> int:
     return OK if answered.is_set() else NO_ANSWER
 
 
-async def _tell_health(device: Device) -> None:
+async def _tell_health(device: Device, language: Language) -> None:
     async for health in device.health.changes():
-        said = " ".join([health.key, *(f"{k}={v}" for k, v in health.params.items())])
-        print(f"{device.name}: {health.state.value} {said}".rstrip(), flush=True)
+        print(f"{device.name}: {explained(health, language)}", flush=True)
 
 
-async def _trial(device: Device, answered: asyncio.Event, output: Path | None) -> None:
+async def _trial(
+    device: Device, language: Language, answered: asyncio.Event, output: Path | None
+) -> None:
     match device:
         case BadgeReader():
             await _badge(device, answered)
         case Scale():
             await _weights(device, answered)
         case Printer():
-            await _label(device, answered)
+            await _label(device, language, answered)
         case Camera():
             await _picture(device, answered, output)
 
@@ -112,11 +114,11 @@ def _condition(over: bool | None, under: bool | None) -> str:
     return "below zero" if under else "moving"
 
 
-async def _label(printer: Printer, answered: asyncio.Event) -> None:
+async def _label(printer: Printer, language: Language, answered: asyncio.Event) -> None:
     try:
         await printer.print(TEST_LABEL)
     except NotPrinted as error:
-        print(f"not printed: {error}")
+        print(f"not printed: {said(language, error.key)} ({error.key})")
         return
     print("A label should be out: are its four corners on it, does a scanner read the bars?")
     answered.set()

@@ -123,6 +123,8 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         (GOOD.replace('url = "mqtts://broker.example.coop"', ""), ["[mqtt]", "either"]),
         (GOOD + '[bridge]\nconfig = "x"', ["[bridge]", "one-box"]),
         (GOOD.replace("[mqtt]", '[mqtt]\nvalues=["balence"]'), ["[mqtt] values", "'balance'"]),
+        (GOOD.replace("[mqtt]", '[mqtt]\nvalues=["labels"]'), ["[mqtt] values", "scale"]),
+        (GOOD.replace('8217"', '8217"\nunit = "lb"'), ["[scale.balance] unit", "kilograms"]),
         (GOOD + "[camera]\nx = 1", ["[camera] x", "table"]),
         ('[station]\nsite="a"\nname="b"\nscale = 3', ["[station] scale", "unknown key"]),
     ],

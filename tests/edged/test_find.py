@@ -46,5 +46,12 @@ def test_what_it_proposes_is_a_station_s_file(machine: Path, tmp_path: Path) -> 
     assert "# FTDI FT232R USB UART A50285BI: a serial line" in tables
 
 
+def test_a_printer_is_proposed_by_the_name_that_stays(machine: Path) -> None:
+    (machine / "dev/edged").mkdir()
+    (machine / "dev/edged/printer-X5ZQ").symlink_to(machine / "dev/usb/lp0")
+    ports = [one.settings.get("port") for one in find(machine) if one.family == "printer"]
+    assert ports == ["/dev/edged/printer-X5ZQ"]
+
+
 def test_an_empty_machine(tmp_path: Path) -> None:
     assert list(find(tmp_path)) == []
