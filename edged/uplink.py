@@ -37,7 +37,8 @@ class Uplink:
         password = read_secret(mqtt.password_file) if mqtt.password_file else None
         self._addresses = mqtt.addresses(password=password)
         topics = StationTopics(mqtt.root, config.station.site, config.station.name)
-        self._client_id = f"{config.station.site}/{config.station.name}"
+        # No slash, of which rumqttd dies, and nothing that a name may hold: no two are alike.
+        self._client_id = f"{config.station.site}_{config.station.name}"
         self.state: Value[LinkState] = Value(LinkState(up=False, key="link.connecting"))
         self.bridge_seen: Value[datetime | None] = Value(None)
         self._delivery = Delivery(store.outbox, topics)

@@ -14,6 +14,8 @@ from support.stores import AT, catalogue, entry, fact, opened, product
 from devices import Device
 from edged.config import Config, load
 from edged.uplink import Uplink
+from mqtt import broker as broker_module
+from mqtt.broker import PrivateBroker
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Parked
@@ -278,6 +280,19 @@ async def test_an_old_will_does_not_make_a_living_station_look_dead(
         await bridge.until(lambda: states() == [True])
         await bridge.say(mine, b'{"online":false,"birth":1}', retain=True)
         await bridge.until(lambda: states() == [True, False, True])
+
+
+async def test_the_broker_that_comes_with_the_demo_will_do(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """iotcore, where no mosquitto is installed."""
+    monkeypatch.setattr(broker_module.shutil, "which", lambda *_, **__: None)
+    async with PrivateBroker(tmp_path / "private") as broker:
+        assert broker.kind == "iotcore"
+        async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
+            await store.outbox.put("badge", fact(1))
+            await bridge.until(lambda: len(bridge.facts) == 1)
+            await settled(store, 1)
 
 
 @pytest.mark.parametrize("facts", [450])
