@@ -21,6 +21,7 @@ from devices.keep import keep_all
 from edged.clock import ClockQuality, tell_when_right
 from edged.config import Config
 from edged.drivers import make_device
+from edged.logbook import Logbook
 from edged.notify import Pulse, notify
 from edged.uplink import Uplink
 from kiosk.app import build
@@ -152,6 +153,9 @@ async def _core(config: Config, station: Station, uplink: Uplink | None) -> None
                 group.create_task(screen.run(), name=f"screen.{screen.name}")
         group.create_task(_serve(app, config.kiosk.port), name="screens' server")
         group.create_task(tell_when_right(station.clock, station.store.outbox), name="clock")
+        logbook = Logbook(station.store.journal)
+        trouble = uplink.trouble if uplink else None
+        group.create_task(logbook.keep(station.devices, station.link, trouble), name="logbook")
         group.create_task(_look_at_store(station.store, pulse), name="store")
         group.create_task(pulse.feed(), name="watchdog")
         if uplink is not None:

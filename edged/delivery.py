@@ -7,6 +7,7 @@ the bridge lacks (go-back-N). It leaves the outbox at `done` or `parked`.
 
 import asyncio
 import logging
+from pathlib import Path
 
 from devices import Value
 from mqtt.link import Outgoing, Reason, Session
@@ -97,12 +98,18 @@ class Delivery:
             if row.attachment is not None:
                 # A blob goes alone and before its fact: the bridge stores no fact without it.
                 await self._send(session, together)
-                blob = await asyncio.to_thread(row.attachment.read_bytes)
                 together = []
-                await self._send(session, [Outgoing(self._topics.blob(row.id), blob)])
+                await self._send_blob(session, row.id, row.attachment)
             properties = {"id": row.id, "seq": str(row.seq), "epoch": self._outbox.epoch}
             together.append(Outgoing(self._topics.fact(row.kind), row.body, properties=properties))
         await self._send(session, together)
+
+    async def _send_blob(self, session: Session, fact: str, file: Path) -> None:
+        try:
+            blob = await asyncio.to_thread(file.read_bytes)
+        except FileNotFoundError:
+            return  # Odoo has it: the bridge said so while we were on the way here
+        await self._send(session, [Outgoing(self._topics.blob(fact), blob)])
 
     async def _send(self, session: Session, messages: list[Outgoing]) -> None:
         # Tasks start in order and the session queues in order, so order holds on the wire while

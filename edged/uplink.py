@@ -53,6 +53,11 @@ class Uplink:
             store, topics, self._delivery, devices, self._reports.say_state, self.bridge_seen
         )
 
+    @property
+    def trouble(self) -> Value[str]:
+        """Catalogue key of what keeps facts here although the link is up; "" for nothing."""
+        return self._delivery.trouble
+
     async def run(self) -> None:
         """Hold the link until cancelled."""
         if self._mqtt.broker is None:

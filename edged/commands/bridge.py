@@ -27,9 +27,12 @@ def main(options: argparse.Namespace) -> int:
     logs.set_up(verbose=options.verbose)
     try:
         asyncio.run(_run(config))
-    except (SecretError, ValueError) as error:
+    except SecretError as error:
         print(f"edged bridge: {error}", file=sys.stderr)
         return FAILED
+    except ValueError as error:  # the broker's address, which loading need not have
+        print(f"{options.config}: {error}", file=sys.stderr)
+        return MISUSED
     return OK
 
 

@@ -4,12 +4,18 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.bridging import uuid7
 from support.stores import fact
 
+from bridge.config import load
+from bridge.inbox import Inbox
+from bridge.ledger import Item
 from edged.demo.workbench import Workbench
+from mqtt.messages import Envelope
 from store import Store
 
 STATION = """
@@ -229,3 +235,37 @@ async def test_a_fact_that_nobody_parked(tmp_path: Path) -> None:
     status, _, err = await edged("bridge", "--retry", "no-such", "-c", file)
     assert status == 2
     assert "no-such" in err
+
+
+async def test_a_parked_fact_is_one_line_with_odoos_own_words(tmp_path: Path) -> None:
+    """And needs no broker, as in the one-box mode, where the environment gives its address."""
+    from edged.demo.files import write_bridge
+
+    file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    assert "[mqtt]" not in file.read_text()
+    inbox = Inbox(load(file).inbox.folder)
+    for seq in (1, 2):
+        envelope = Envelope(
+            id=uuid7(), epoch="e", seq=seq, at=datetime(2026, 11, 20, tzinfo=UTC), clock="synced",
+            boot="b", up=seq, kind="label", data={},
+        )  # fmt: skip
+        body = envelope.model_dump_json().encode()
+        inbox.store([Item("demo", "borne-1", "fact", "label", body)])
+        waiting = inbox.next("demo")
+        assert waiting is not None
+        inbox.park(waiting, "hr.attendance.load: refused", "Il manque\n\nl’employé.\n")
+    first, second = inbox.parked()
+    inbox.close()
+    status, out, err = await edged("bridge", "--parked", "-c", file)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == [first.id, second.id]
+    for line in lines:
+        assert line.endswith("label: hr.attendance.load: refused: Il manque l’employé.")
+    assert (await edged("bridge", "--check", "-c", file))[0] == 0
+    assert (await edged("bridge", "--retry", first.id, "-c", file))[0] == 0
+    assert (await edged("bridge", "--drop", second.id, "-c", file))[0] == 0
+    assert await edged("bridge", "--parked", "-c", file) == (0, "", "")
+    status, _, err = await edged("bridge", "-c", file)
+    assert status == 2
+    assert "[mqtt] url" in err
