@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from devices import Device, Health, State, Value
 from mqtt.link import LinkState
-from store.journal import Journal
+from store.journal import Journal, Level
 
 
 class Logbook:
@@ -45,7 +45,7 @@ class Logbook:
             if before.state is not State.STARTING:  # coming up at the start is no news
                 self._journal.add("info", "status.up", device=name)
         elif health.key:
-            level = "error" if health.state in (State.FAILING, State.REFUSED) else "warning"
+            level: Level = "error" if health.state in (State.FAILING, State.REFUSED) else "warning"
             self._journal.add(level, health.key, health.params, device=name)
 
     async def _link(self, link: Value[LinkState]) -> None:
