@@ -8,7 +8,6 @@ Pictures are encoded by python-escpos. Only its `escpos.image` is imported: `esc
 ESC/POS command reference.
 """
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -88,9 +87,3 @@ def ending(how: Ending, dpi: int) -> bytes:
             return LABEL_FEED
         case "tear":
             return feed(round(TEAR_BAR_MM * dpi / 25.4))
-
-
-def png(picture: "Image.Image") -> bytes:
-    file = BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()

@@ -12,6 +12,7 @@ and GS1's quiet zones (11 modules left, 7 right).
 import math
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from printer.fonts import Faces, Pen, faces, pen_of_height
@@ -119,6 +120,13 @@ def draw(label: Label, sheet: Sheet, fonts: Faces | None = None) -> "Image.Image
         # A tile each: what a strange glyph would draw outside its box is cut off.
         picture.paste(text.pen.tile(text.text), (text.box.left, text.box.top))
     return picture
+
+
+def preview(label: Label, sheet: Sheet) -> bytes:
+    """What `draw` draws, as PNG."""
+    file = BytesIO()
+    draw(label, sheet).save(file, "PNG")
+    return file.getvalue()
 
 
 def plan(label: Label, sheet: Sheet, fonts: Faces | None = None) -> Plan:

@@ -83,8 +83,6 @@ class Sensor(IntFlag):
 class Status:
     """What keeps the printer from printing, and its paper."""
 
-    silent: bool = False
-    """It did not answer: the rest is not known."""
     paper: Paper = Paper.UNKNOWN
     offline: bool = False
     cover_open: bool = False
@@ -96,8 +94,6 @@ class Status:
     @property
     def trouble(self) -> str:
         """The catalogue key of what a person must mend first; "" when it can print."""
-        if self.silent:
-            return "printer.silent"
         if self.paper is Paper.OUT:
             return "printer.paper_out"
         if self.cover_open:

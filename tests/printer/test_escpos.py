@@ -3,60 +3,21 @@
 import asyncio
 import os
 import tty
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from support.echo import until
 from support.labels import APPLES, CARROTS
+from support.printers import dots, driver, health, printing, running
 
-from devices import Absent, Lost, Refused
+from devices import Lost
 from devices.health import State
 from devices.simulate import PtyHost, TcpHost
-from printer import Label, NotPrinted, Paper, escpos
-from printer.escpos import EscposPrinter, EscposSettings
+from printer import NotPrinted, Paper, spool
+from printer.escpos import Escpos, EscposSettings
+from printer.language import SILENT, Condition, Finished, Reply, Told
 from printer.simulate import EscposSimulator
-
-
-def dots(png: bytes) -> tuple[tuple[int, int], bytes]:
-    picture = Image.open(BytesIO(png))
-    return picture.size, picture.tobytes()
-
-
-@asynccontextmanager
-async def running(printer: EscposPrinter) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(printer.run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        printer.idle()
-
-
-@asynccontextmanager
-async def printing(
-    simulator: EscposSimulator, **settings: Any
-) -> AsyncIterator[tuple[EscposPrinter, TcpHost]]:
-    """A driver that is up, over TCP."""
-    async with TcpHost(simulator) as host:
-        printer = driver(f"socket://127.0.0.1:{host.port}", **settings)
-        async with running(printer):
-            await until(lambda: printer.health.get().usable)
-            yield printer, host
-
-
-def driver(port: str, **settings: Any) -> EscposPrinter:
-    return EscposPrinter("labels", EscposSettings(port=port, **settings))
-
-
-def health(printer: EscposPrinter) -> tuple[State, str]:
-    return printer.health.get().state, printer.health.get().key
 
 
 @pytest.mark.parametrize("cut", ["cut", "label", "tear"])
@@ -101,9 +62,9 @@ async def test_nothing_is_promised_before_the_printer_has_spoken() -> None:
 
 
 async def test_a_long_silence_gives_the_connection_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(escpos, "SILENCE", 1.0)
-    monkeypatch.setattr(escpos, "ANSWER", 0.1)
-    monkeypatch.setattr(escpos, "POLL", 0.1)
+    monkeypatch.setattr(spool, "SILENCE", 1.0)
+    monkeypatch.setattr(Escpos, "patience", 0.1)
+    monkeypatch.setattr(spool, "POLL", 0.1)
     simulator = EscposSimulator()
     async with TcpHost(simulator) as host:
         printer = driver(f"socket://127.0.0.1:{host.port}")
@@ -190,7 +151,7 @@ async def test_a_slow_printer_is_waited_for() -> None:
 async def test_a_printer_that_ignores_gs_r_is_believed_while_it_is_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(escpos, "SLOWEST", 100)
+    monkeypatch.setattr(spool, "SLOWEST", 100)
     simulator = EscposSimulator()
     simulator.knows_gs_r = False
     async with printing(simulator) as (printer, _):
@@ -202,8 +163,8 @@ async def test_a_printer_that_ignores_gs_r_is_believed_while_it_is_well(
 async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(escpos, "SLOWEST", 100)
-    monkeypatch.setattr(escpos, "ANSWER", 0.2)
+    monkeypatch.setattr(spool, "SLOWEST", 100)
+    monkeypatch.setattr(Escpos, "patience", 0.2)
     simulator = EscposSimulator()
     simulator.speed = 40
     async with printing(simulator) as (printer, _):
@@ -213,25 +174,6 @@ async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
         with pytest.raises(NotPrinted) as failure:
             await job
         assert (failure.value.key, failure.value.sure) == ("printer.silent", False)
-
-
-async def test_unplugged_in_the_middle_of_a_label() -> None:
-    simulator = EscposSimulator()
-    simulator.speed = 20
-    async with printing(simulator) as (printer, host):
-        first = asyncio.create_task(printer.print(APPLES))
-        second = asyncio.create_task(printer.print(CARROTS))
-        await until(lambda: simulator.printing)
-        await host.unplug()
-        with pytest.raises(NotPrinted) as failure:
-            await first
-        assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
-        with pytest.raises(NotPrinted) as failure:
-            await second
-        assert (failure.value.key, failure.value.sure) == ("printer.lost", True)
-        with pytest.raises(NotPrinted) as failure:
-            await printer.print(CARROTS)
-        assert (failure.value.key, failure.value.sure) == ("printer.absent", True)
 
 
 async def test_a_printer_that_stops_listening_has_said_why() -> None:
@@ -263,8 +205,8 @@ async def test_a_late_answer_is_not_taken_for_another_questions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The printer answers question 4 (no paper) late, and the others in time."""
-    monkeypatch.setattr(escpos, "ANSWER", 0.2)
-    monkeypatch.setattr(escpos, "POLL", 0.05)
+    monkeypatch.setattr(Escpos, "patience", 0.2)
+    monkeypatch.setattr(spool, "POLL", 0.05)
     asked: list[int] = []
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -323,34 +265,6 @@ async def test_a_picture_cut_short_does_not_swallow_the_next_label() -> None:
         assert simulator.garbled == 0
 
 
-async def test_labels_asked_for_at_once_come_one_after_the_other_in_order() -> None:
-    simulator = EscposSimulator()
-    simulator.speed = 400
-    labels = [replace(APPLES, title=f"Pommes {n}") for n in range(5)]
-    async with printing(simulator) as (printer, _):
-        await asyncio.gather(*map(printer.print, labels))
-        assert list(map(dots, simulator.printed)) == [
-            dots(printer.preview(label)) for label in labels
-        ]
-
-
-async def test_a_caller_who_leaves_before_its_turn_prints_nothing_and_later_whole() -> None:
-    simulator = EscposSimulator()
-    simulator.speed = 40
-    async with printing(simulator) as (printer, _):
-        first = asyncio.create_task(printer.print(APPLES))
-        await until(lambda: simulator.printing)
-        second = asyncio.create_task(printer.print(replace(APPLES, title="Nobody's")))
-        await asyncio.sleep(0.1)
-        third = asyncio.create_task(printer.print(CARROTS))
-        first.cancel()
-        second.cancel()
-        await third
-        assert list(map(dots, simulator.printed)) == [
-            dots(printer.preview(label)) for label in (APPLES, CARROTS)
-        ]
-
-
 async def test_status_false_prints_unseen() -> None:
     simulator = EscposSimulator()
     simulator.silent = True
@@ -399,38 +313,6 @@ async def test_nothing_but_garbage_is_silence() -> None:
         assert printer.paper.get() is Paper.UNKNOWN
 
 
-async def test_a_label_that_cannot_be_drawn_is_refused_before_anything_is_sent() -> None:
-    simulator = EscposSimulator()
-    async with printing(simulator) as (printer, _):
-        bad: list[Label] = [replace(APPLES, barcode="1"), replace(APPLES, price="9" * 50)]
-        for label in bad:
-            with pytest.raises(NotPrinted) as failure:
-                await printer.print(label)
-            assert failure.value.sure
-        assert simulator.count == 0
-
-
-async def test_no_printer_at_all(tmp_path: Path) -> None:
-    printer = driver(str(tmp_path / "lp0"))
-    with pytest.raises(NotPrinted, match=r"printer\.absent"):
-        await printer.print(APPLES)
-    with pytest.raises(Absent):
-        await printer.run()
-    with pytest.raises(Refused):
-        await driver("lp0").run()
-    plugged = asyncio.create_task(printer.plugged())
-    await asyncio.sleep(0.3)
-    assert not plugged.done()
-    (tmp_path / "lp0").touch()
-    await asyncio.wait_for(plugged, 5)
-
-
-async def test_idle_forgets_the_paper() -> None:
-    async with printing(EscposSimulator()) as (printer, _):
-        assert printer.paper.get() is Paper.OK
-    assert printer.paper.get() is Paper.UNKNOWN
-
-
 def test_settings_are_checked() -> None:
     for wrong in (
         {"cut": "scissors"},
@@ -441,3 +323,21 @@ def test_settings_are_checked() -> None:
     ):
         with pytest.raises(ValueError):
             EscposSettings.model_validate({"port": "/dev/usb/lp0", **wrong})
+
+
+def test_a_new_connection_begins_with_no_half_frame_from_the_last() -> None:
+    language = Escpos(EscposSettings(port="/dev/usb/lp0"))
+    assert language.feed(b"\x12\x18\x00\x0c") == [Reply(b"\x12")]
+    assert language.begin() == b"\x1da\x0e"
+    assert language.feed(b"\x0f") == [Finished()]
+    assert language.feed(b"\x18\x00\x0c\x0f") == [
+        Told(Condition("printer.paper_out", Paper.OUT)),
+    ]
+
+
+def test_one_unanswered_question_and_nothing_is_known() -> None:
+    language = Escpos(EscposSettings(port="/dev/usb/lp0"))
+    well = b"\x12"
+    assert language.conclude([well] * 4) == Condition("", Paper.OK)
+    for heard in range(4):
+        assert language.conclude([well] * heard) == SILENT

@@ -109,7 +109,6 @@ def answers(*bytes_: int) -> Status:
         (answers(0x1A, 0x52, 0x16, 0x12), "printer.error", Paper.OK),
         (answers(0x1A, 0x1A, 0x12, 0x12), "printer.offline", Paper.OK),
         (Status(), "", Paper.UNKNOWN),
-        (Status(silent=True), "printer.silent", Paper.UNKNOWN),
         (Asb(bytes.fromhex("10 00 03 0F")).status, "", Paper.LOW),
         (Asb(bytes.fromhex("18 00 0F 0F")).status, "printer.paper_out", Paper.OUT),
         (Asb(bytes.fromhex("38 00 00 0F")).status, "printer.cover_open", Paper.OK),

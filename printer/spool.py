@@ -1,0 +1,249 @@
+"""The queue of labels and the watch over a printer, whatever its language.
+
+The one rule: nothing is printed twice. A job is never repeated; its caller is told whether the
+label may have come out, and a person chooses.
+
+`run` alone touches the port. It asks for the condition every two seconds; between two looks it
+takes one job at a time: look, send, then wait until the printer says that it is out. Inside a job's
+bytes nothing else is sent, and nothing is asked while it comes out unless the language allows it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from devices.errors import Lost
+from devices.ports import Line, Port, open_port, plugged
+from printer.label import Label
+from printer.language import SILENT, Condition, Finished, Language, Reply, Told
+from printer.layout import HEIGHT_MM
+from printer.printer import NotPrinted, Paper, Printer
+
+POLL = 2.0
+"""Seconds between two looks at an idle printer."""
+GLANCE = 0.25
+"""Seconds between two looks while a label is coming out."""
+SILENCE = 30.0
+"""Seconds of silence after which the connection itself is given up, to be made again."""
+SLOWEST = 20
+"""Millimetres a second: a printer slower than this counts as stuck, or as never saying that a
+label is out."""
+
+PASSING = ("printer.silent", "printer.offline", "printer.hot")
+"""Troubles that may end by themselves while a label is coming out."""
+
+_BLANK = Label("", "", "", "", "0000000000000", "", "", "")
+
+
+class _Job:
+    def __init__(self, label: Label) -> None:
+        self.label = label
+        self.result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def settled(self) -> bool:
+        """Printed, failed, or its caller has gone."""
+        return self.result.done()
+
+    def printed(self) -> None:
+        if not self.settled:
+            self.result.set_result(None)
+
+    def failed(self, failure: NotPrinted) -> None:
+        if not self.settled:
+            self.result.set_exception(failure)
+
+
+class SpooledPrinter(Printer):
+    """A printer behind a port. A driver is a subclass that gives it its port and its language."""
+
+    def __init__(self, name: str, port: str, line: Line, language: Language) -> None:
+        super().__init__(name)
+        self._port = port
+        self._line = line
+        self._language = language
+        self._jobs: deque[_Job] = deque()
+        self._news = asyncio.Event()
+        self._running = False
+        self._condition = Condition()
+        """As last shown."""
+        self._torn = False
+        """A job was sent, and the printer may still be waiting for the rest of it."""
+
+    async def plugged(self) -> None:
+        await plugged(self._port)
+
+    def preview(self, label: Label) -> bytes:
+        return self._language.preview(label)
+
+    async def print(self, label: Label) -> None:
+        """Print one label and return when it is out; callers wait for their turn.
+
+        A caller that is cancelled before its turn prints nothing; after that, the label comes
+        out whole all the same. Raises `NotPrinted`.
+        """
+        if not self._running:
+            raise NotPrinted("printer.absent", sure=True)
+        job = _Job(label)
+        self._jobs.append(job)
+        self._news.set()
+        await job.result
+
+    async def run(self) -> None:
+        # Pillow and the fonts are loaded now, beside the loop, and not for the first customer.
+        await asyncio.to_thread(self._language.encode, _BLANK)
+        try:
+            async with open_port(self._port, self._line) as port:
+                self._running = True
+                greeting = self._language.begin()
+                talk = _Talk(port, self._language, self._show)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(talk.listen(), name=f"{self.name} listens")
+                    group.create_task(self._serve(port, talk, greeting), name=f"{self.name} serves")
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            self._running = False
+            while self._jobs:
+                self._jobs.popleft().failed(NotPrinted("printer.lost", sure=True))
+
+    async def _serve(self, port: Port, talk: "_Talk", greeting: bytes) -> None:
+        if self._torn:
+            await port.write(self._language.mend())
+            self._torn = False
+        if greeting:
+            await port.write(greeting)
+        heard = asyncio.get_running_loop().time()
+        while True:
+            condition = await self._look(talk)
+            now = asyncio.get_running_loop().time()
+            heard = heard if condition == SILENT else now
+            if now - heard > SILENCE:
+                raise Lost("device.silent")
+            if self._jobs:
+                await self._do(self._jobs.popleft(), condition, port, talk)
+                continue
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._news.wait()
+
+    async def _look(self, talk: "_Talk") -> Condition:
+        condition = await talk.ask() if self._language.questions else Condition()
+        self._show(condition)
+        return condition
+
+    def _show(self, condition: Condition) -> None:
+        self._condition = condition
+        self.paper.set(condition.paper)
+        if condition.trouble:
+            self.is_degraded(condition.trouble)
+        elif condition.paper is Paper.LOW:
+            self.is_degraded("printer.paper_low")
+        else:
+            self.is_up()
+
+    async def _do(self, job: _Job, condition: Condition, port: Port, talk: "_Talk") -> None:
+        """`condition` has just been asked for."""
+        if condition.trouble:
+            job.failed(NotPrinted(condition.trouble, sure=True))
+        if job.settled:
+            return
+        try:
+            data = await asyncio.to_thread(self._language.encode, job.label)
+            self._torn = True
+            talk.expect_finished()
+            await port.write(data)
+            if self._language.questions:
+                await self._wait_until_out(len(data), talk)
+        except NotPrinted as failure:
+            job.failed(failure)
+        except BaseException:
+            # A printer without paper may take no more bytes: then that is what to tell.
+            job.failed(NotPrinted(self._condition.trouble or "printer.lost", sure=not self._torn))
+            raise
+        job.printed()
+        self._torn = False
+
+    async def _wait_until_out(self, size: int, talk: "_Talk") -> None:
+        """Raises `NotPrinted` (unsure) when something keeps the label in."""
+        sending = size * 10 / self._line.baud if _serial(self._port) else 0
+        end = asyncio.get_running_loop().time() + sending + 2 * HEIGHT_MM / SLOWEST
+        while not await talk.finished(GLANCE):
+            late = asyncio.get_running_loop().time() > end
+            condition, out = self._condition, False
+            if condition.trouble in ("", *PASSING) and (late or self._language.real_time):
+                condition = await self._look(talk)
+                out = condition.printing is False
+            if condition.trouble:
+                if late or condition.trouble not in PASSING:
+                    # What it has in its memory may still come out, once a person has mended it.
+                    raise NotPrinted(condition.trouble, sure=False)
+            elif out or late:
+                # If late, it answers and is well: it never says that a label is out.
+                talk.forget_finished()
+                return
+
+
+def _serial(port: str) -> bool:
+    return port.startswith("rfc2217:") or (port.startswith("/") and "/usb/lp" not in port)
+
+
+class _Talk:
+    """Questions to the printer, and what it says, asked or not, on one connection."""
+
+    def __init__(self, port: Port, language: Language, show: Callable[[Condition], None]) -> None:
+        self._port = port
+        self._language = language
+        self._show = show
+        self._reply: asyncio.Future[bytes] | None = None
+        self._owed = 0
+        """Jobs sent that it has not said to be finished."""
+        self._finished = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Sort what the printer sends, until the port fails."""
+        while True:
+            for heard in self._language.feed(await self._port.read()):
+                match heard:
+                    case Reply(data) if self._reply and not self._reply.done():
+                        self._reply.set_result(data)
+                    case Told(condition):
+                        self._show(condition)
+                    case Finished() if self._owed:
+                        self._owed -= 1
+                        if not self._owed:
+                            self._finished.set()
+                    case _:
+                        pass  # answers that nobody waits for any more
+
+    async def ask(self) -> Condition:
+        """One unanswered question, and the others are not asked."""
+        answers: list[bytes] = []
+        for question in self._language.questions:
+            self._reply = asyncio.get_running_loop().create_future()
+            await self._port.write(question)
+            try:
+                async with asyncio.timeout(self._language.patience):
+                    answers.append(await self._reply)
+            except TimeoutError:
+                # A late answer must not be taken for that to the next question.
+                await asyncio.sleep(self._language.patience)
+                break
+        return self._language.conclude(answers)
+
+    def expect_finished(self) -> None:
+        """A job is about to be sent. One still owed from before is finished before it."""
+        self._owed += 1
+        self._finished.clear()
+
+    def forget_finished(self) -> None:
+        self._owed = 0
+
+    async def finished(self, timeout: float) -> bool:
+        """Whether all jobs have been said to be finished within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._finished.wait()
+        return self._finished.is_set()
