@@ -10,7 +10,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from bridge import attendance
+from bridge.effects import attendance
 from bridge.odoo import Odoo, to_odoo
 from bridge.profile import AttendanceNames, load
 from bridge.standin.demo import NAME
@@ -22,6 +22,7 @@ ROWS = 100
 async def measure(how: str, url: str, password: str, employees: range) -> float:
     wire = JsonRpc(url, NAME, "bridge", lambda: password)
     odoo, names = Odoo(NAME, wire), load("stock").attendance
+    assert names is not None
     await wire.user()
     began = time.monotonic()
     if how == "calls":

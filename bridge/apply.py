@@ -13,21 +13,22 @@ import logging
 import sqlite3
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
-from bridge import attendance, photos
+from bridge import effects
 from bridge.config import ApplyTable
+from bridge.effects import Hold, Shop
 from bridge.inbox import Inbox
 from bridge.ledger import Fact, Station
 from bridge.odoo import Odoo
 from bridge.profile import Profile
 from bridge.thread import OneThread
 from bridge.wire import Denied, Final, OdooError, ProgrammingFault, Unavailable
-from mqtt.messages import FACT_KINDS, BadgeData, ClockData, LabelData, PhotoData
+from mqtt.messages import FACT_KINDS
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,6 @@ LOOK_S = 5.0
 IN_A_ROW = 5
 """So many refusals of one kind are not the facts' fault; so many silences of an Odoo that answers
 everything else are this fact's."""
-
-
-class _Hold(Exception):  # not an error: a decision, taken deep in the call
-    """The fact's time is not known yet."""
 
 
 class Applier:
@@ -60,7 +57,8 @@ class Applier:
         self._inbox = inbox
         self._thread = thread
         self._odoo = odoo
-        self._profile = profile
+        self._shop = Shop(odoo, profile, self._blob)
+        self._effects = {kind: effects.load(name) for kind, name in profile.effects}
         self._settings = settings
         self._settled = settled
         self._wake = asyncio.Event()
@@ -119,7 +117,7 @@ class Applier:
     async def _try(self, fact: Fact) -> None:
         try:
             record = await self._guarded(fact)
-        except _Hold:
+        except Hold:
             await self._thread(self._inbox.hold, fact)
         except (Unavailable, Denied) as error:
             await self._no_answer(fact, error)
@@ -134,11 +132,11 @@ class Applier:
             self._silences.pop(fact.id, None)
             self._settled(fact.station)
 
-    async def _guarded(self, fact: Fact) -> dict[str, Any] | None:
+    async def _guarded(self, fact: Fact) -> Mapping[str, Any] | None:
         """A fault of ours is the fact's trouble, not that of the ones behind it."""
         try:
             return await self._apply(fact)
-        except (OdooError, _Hold, ValidationError, OSError, sqlite3.Error):
+        except (OdooError, Hold, ValidationError, OSError, sqlite3.Error):
             raise
         except Exception as bug:  # noqa: BLE001 - poison must not stop a shop's facts
             place = traceback.extract_tb(bug.__traceback__)[-1]
@@ -147,41 +145,18 @@ class Applier:
             )
             raise ProgrammingFault(f"the bridge: {type(bug).__name__}") from None
 
-    async def _apply(self, fact: Fact) -> dict[str, Any] | None:
+    async def _apply(self, fact: Fact) -> Mapping[str, Any] | None:
         """Bring one fact to Odoo; or return what our own record is to keep of it."""
         model = FACT_KINDS.get(fact.kind)
         if model is None:
             raise Final("unknown kind")
         data = model.model_validate(fact.envelope.data)
-        match data:
-            case BadgeData(who=who) if who is not None and who.kind == "employee":
-                await self._attendance(fact, who.id)
-                return None
-            case PhotoData():
-                await self._photo(fact, data)
-                return None
-            case ClockData():
-                return None
-            case BadgeData() | LabelData():
-                return fact.envelope.data
-        raise AssertionError(fact.kind)
+        if fact.kind == "clock":
+            return None  # it dated other facts when it came
+        return await self._effects[fact.kind].apply(self._shop, fact, data)
 
-    async def _attendance(self, fact: Fact, employee: int) -> None:
-        if not fact.dated:
-            if fact.datable:
-                raise _Hold
-            raise Final("the station's clock was never right")
-        await attendance.badge(self._odoo, self._profile.attendance, fact.id, employee, fact.at)
-
-    async def _photo(self, fact: Fact, data: PhotoData) -> None:
-        names = self._profile.member if data.who.kind == "member" else self._profile.employee
-        content = await self._thread(self._inbox.blobs.get, fact.id, data.sha256, data.size)
-        if content is None:
-            # A station that is asked for old facts again has let go of the photos Odoo has.
-            if await photos.there(self._odoo, names, data.who.id, data.sha256):
-                return
-            raise Final("the photo itself did not come")
-        await photos.write(self._odoo, names, data.who.id, content)
+    async def _blob(self, fact_id: str, sha256: str, size: int) -> bytes | None:
+        return await self._thread(self._inbox.blobs.get, fact_id, sha256, size)
 
     # --- when it does not work ------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The bridge's one TOML file.
 
-The one rule: loading opens nothing. It returns a `BridgeConfig` in which every profile exists and
-every domain has Odoo's shape, or raises `ConfigError` with all the mistakes. Secrets are never in
-the file: it names files, which are read when they are needed.
+The one rule: loading reaches nothing outside. It returns a `BridgeConfig` in which every profile
+can be used and every domain has Odoo's shape, or raises `ConfigError` with all the mistakes.
+Secrets are never in the file: it names files, which are read when they are needed.
 """
 
 import difflib
@@ -42,6 +42,7 @@ def _domain(value: list[Any]) -> list[Any]:
 def _profile(value: str) -> str:
     if value not in profile.names():
         raise ValueError(f"no such profile.{_nearest(value, profile.names())}")
+    profile.load(value)
     return value
 
 
@@ -55,7 +56,11 @@ class _Table(BaseModel):
 class MqttTable(_Table):
     """The central broker."""
 
-    url: str = Field(description="mqtt://host:port or mqtts://host:port; commas between several")
+    url: str | None = Field(
+        default=None,
+        description="mqtt://host:port or mqtts://host:port; commas between several; to be given"
+        " here or by EDGED_MQTT_URL",
+    )
     root: str = DEFAULT_ROOT
     version: Literal["5", "3.1.1"] = "5"
     client: Name = Field(default="edged-bridge", description="unique among the broker's clients")
@@ -129,7 +134,7 @@ class SiteTable(_Table):
 
 
 class BridgeConfig(_Table):
-    mqtt: MqttTable
+    mqtt: MqttTable = MqttTable()
     inbox: InboxTable = InboxTable()
     site: list[SiteTable] = Field(min_length=1)
 

@@ -2,12 +2,16 @@
 
 The one rule: only the next number of a station's store (`epoch`) is accepted, so that `stored` is
 one number and nothing below it is missing. The first bytes that came under an id are kept; other
-bytes under it raise an alarm and are put aside for a person.
+bytes under it raise an alarm and are put aside for a person. So are bytes that are no envelope:
+they will be none the next time either, and must not hold up their station for ever.
 """
 
+import json
 import logging
+import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +24,12 @@ from mqtt.messages import ClockData, Envelope, PhotoData
 
 log = logging.getLogger(__name__)
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
 BLOB_TRIES = 5
 """How often a photo may come without its right bytes before it stops holding up its station."""
+UNREADABLE_TRIES = 5
+"""How often bytes that are no envelope may come under a number before it is given up."""
 STRAYS = 1000
 """Messages kept for a person because they could not be taken as facts."""
 
@@ -37,6 +45,7 @@ class Intake:
         self._folder = folder
         self._min_free = min_free
         self._blob_tries: dict[str, int] = {}
+        self._unreadable_tries: Counter[tuple[int, int]] = Counter()
 
     def store(self, items: Sequence[Item]) -> Stored:
         """Store what may be stored; on return it is on the disk. Raises `InboxFull`, OSError."""
@@ -65,6 +74,7 @@ class Intake:
             envelope = Envelope.model_validate_json(item.body)
         except ValidationError:
             self._stray(item, "not an envelope")
+            self._unreadable(item, station, outcome)
             return
         stream, stored = self._stream(station, envelope.epoch)
         outcome.stations.add(station)
@@ -76,6 +86,29 @@ class Intake:
             self._accept(item, stream, envelope)
             outcome.gaps[station] = None
             outcome.facts += 1
+
+    def _unreadable(self, item: Item, station: Station, outcome: Stored) -> None:
+        """After some tries the number that such bytes stand under becomes a hole.
+
+        Only when their station says beside them which number that is (MQTT 5), and not when they
+        may be an envelope of a later version: that one waits for a newer bridge.
+        """
+        epoch, number = item.properties.get("epoch", ""), item.properties.get("seq", "")
+        if not (epoch and _NUMBER.fullmatch(number)) or _of_another_version(item.body):
+            return
+        seq = int(number)
+        stream, stored = self._stream(station, epoch)
+        outcome.stations.add(station)
+        if seq <= stored:
+            return
+        if seq == stored + 1:
+            self._unreadable_tries[stream, seq] += 1
+            if self._unreadable_tries[stream, seq] >= UNREADABLE_TRIES:
+                del self._unreadable_tries[stream, seq]
+                self._skip(station, stream, seq, seq)
+                outcome.gaps[station] = None
+                return
+        outcome.gaps[station] = Gap(station, epoch, stored + 1)
 
     def _stream(self, station: Station, epoch: str) -> tuple[int, int]:
         now = time.time_ns()  # also the order in which stores were heard of
@@ -195,14 +228,20 @@ class Intake:
             )
             if row is None or first <= row[1] + 1:
                 return False
-            self._ledger.execute(
-                "INSERT INTO holes VALUES (?, ?, ?, ?)",
-                (row[0], row[1] + 1, first - 1, to_ms(datetime.now(UTC))),
-            )
-            self._ledger.execute(
-                "UPDATE streams SET stored = ? WHERE stream = ?", (first - 1, row[0])
-            )
-        log.error(
-            "%s/%s: facts %d to %d are gone", station.site, station.name, row[1] + 1, first - 1
-        )
+            self._skip(station, row[0], row[1] + 1, first - 1)
         return True
+
+    def _skip(self, station: Station, stream: int, first: int, last: int) -> None:
+        self._ledger.execute(
+            "INSERT INTO holes VALUES (?, ?, ?, ?)", (stream, first, last, to_ms(datetime.now(UTC)))
+        )
+        self._ledger.execute("UPDATE streams SET stored = ? WHERE stream = ?", (last, stream))
+        log.error("%s/%s: facts %d to %d are gone", station.site, station.name, first, last)
+
+
+def _of_another_version(body: bytes) -> bool:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("v", 1) != 1

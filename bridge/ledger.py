@@ -4,7 +4,7 @@ The one rule: a transaction is on the disk when it has ended (WAL, `synchronous 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,13 +33,17 @@ class InboxFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message as it came: `what` is "fact" or "blob", `name` the kind or the fact's id."""
+    """A message as it came: `what` is "fact" or "blob", `name` the kind or the fact's id.
+
+    `properties`: MQTT 5's user properties; a station sends a fact's `epoch` and `seq` there too.
+    """
 
     site: str
     station: str
     what: str
     name: str
     body: bytes = field(repr=False)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,9 @@ class ParkedFact:
     detail: str = field(repr=False)
 
     def __str__(self) -> str:
-        """For the terminal of the person who decides: the only place where `detail` is shown."""
+        """One line for the terminal of the person who decides: nowhere else is `detail` shown."""
         where = f"{self.station.site}/{self.station.name} no. {self.seq}"
-        said = f"\n    {self.detail}" if self.detail else ""
+        said = f": {' '.join(self.detail.split())}" if self.detail else ""
         return f"{self.id}  {self.received:%Y-%m-%d %H:%M}  {where}  {self.kind}: {self.why}{said}"
 
 

@@ -35,7 +35,7 @@ NOT_ALLOWED_WAIT_S = 60.0
 
 
 async def run(config: BridgeConfig) -> None:
-    """Serve the sites until cancelled. Raises `SecretError`, or ValueError for a wrong URL."""
+    """Serve the sites until cancelled. Raises `SecretError`, or ValueError without a usable URL."""
     addresses = _addresses(config)
     thread = OneThread("inbox")
     try:
@@ -50,6 +50,8 @@ async def run(config: BridgeConfig) -> None:
 
 def _addresses(config: BridgeConfig) -> list[Address]:
     mqtt = config.mqtt
+    if mqtt.url is None:
+        raise ValueError("[mqtt] url: is missing, and EDGED_MQTT_URL does not give it either")
     password = read_secret(mqtt.password_file) if mqtt.password_file else None
     return [
         Address.parse(
@@ -149,7 +151,7 @@ class _Bridge:
         station = Station(where.site, where.station)
         match what:
             case "fact" | "blob" | "did":
-                return Item(where.site, where.station, what, name, message.body)
+                return Item(where.site, where.station, what, name, message.body, message.properties)
             case "ask":
                 self._sites[where.site].asked(name, message.body)
                 self._note(station, again=True)

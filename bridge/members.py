@@ -5,7 +5,7 @@ family name or a reason never does.
 
 Changes are found by `write_date`, which Odoo stores with microseconds, reads in whole seconds and
 stamps at a transaction's start: so each look goes a few seconds back. What write dates cannot tell
-(deleted records, computed states, domains over other records) the full pass finds.
+(deleted records, computed states, domains over other records, shifts) the full pass finds.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from bridge.config import MembersTable
 from bridge.odoo import Odoo, from_odoo, to_odoo
-from bridge.profile import People, Profile
+from bridge.profile import NextShiftNames, People, Profile
+from bridge.shifts import next_shifts
 from bridge.wire import conjunction
 from mqtt.digest import shard_digest
 from mqtt.identity import badge_hash, shard_of
@@ -25,6 +26,7 @@ from mqtt.messages import DirectoryHead, DirectoryShard, Entry, Verdict, Who
 
 BACK = timedelta(seconds=5)
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_STRICTNESS: Sequence[Verdict] = ("ok", "warn", "stop")
 
 
 def first_name(name: str) -> str:
@@ -52,18 +54,21 @@ class _Source:
         kind: Literal["member", "employee"],
         names: People,
         key: bytes,
-        table: MembersTable | None,
+        table: MembersTable | None = None,
+        shifts: NextShiftNames | None = None,
     ) -> None:
         self._kind = kind
         self._names = names
         self._key = key
+        self._shifts = shifts
         self._domain = conjunction(
             [[names.badge, "!=", False]], names.domain, table.domain if table else []
         )
         self._verdicts: dict[Verdict, Sequence[Any]] = {}
         if table:
             self._verdicts = {"warn": table.warn, "stop": table.stop}
-        self._fields = [f for f in (names.badge, names.name, names.language) if f]
+        told = (names.badge, names.name, names.language, names.may_shop, names.state)
+        self._fields = [field for field in told if field]
         self._since: datetime | None = None
         self.entries: dict[int, Entry] = {}
 
@@ -71,8 +76,9 @@ class _Source:
         """Returns whether anything is not as it was."""
         entries, since = {}, self._since
         verdicts = await self._judge(odoo, [])
+        shifts = await next_shifts(odoo, self._shifts) if self._shifts else {}
         async for row in odoo.rows(self._names.model, self._domain, self._asked):
-            entries[row["id"]] = self._entry(row, verdicts)
+            entries[row["id"]] = self._entry(row, verdicts, shifts)
             since = _later(since, row)
         changed, self.entries, self._since = entries != self.entries, entries, since
         return changed
@@ -94,9 +100,10 @@ class _Source:
         if ids:
             among = [["id", "in", ids]]
             verdicts = await self._judge(odoo, among)
+            shifts = await next_shifts(odoo, self._shifts, ids) if self._shifts else {}
             domain = conjunction(self._domain, among)
             async for row in odoo.rows(self._names.model, domain, self._asked):
-                entries[row["id"]] = self._entry(row, verdicts)
+                entries[row["id"]] = self._entry(row, verdicts, shifts)
         changed = any(self.entries.get(person) != entries.get(person) for person in ids)
         for person in ids:
             self.entries.pop(person, None)
@@ -118,13 +125,28 @@ class _Source:
                     found[person] = verdict
         return found
 
-    def _entry(self, row: Mapping[str, Any], verdicts: Mapping[int, Verdict]) -> Entry:
+    def _verdict(self, row: Mapping[str, Any]) -> Verdict:
+        """What the person's own record says."""
+        names = self._names
+        if names.may_shop and not row[names.may_shop]:
+            return "stop"
+        return names.verdicts.get(row[names.state], "stop") if names.state else "ok"
+
+    def _entry(
+        self,
+        row: Mapping[str, Any],
+        verdicts: Mapping[int, Verdict],
+        shifts: Mapping[int, datetime],
+    ) -> Entry:
+        person = row["id"]
+        said = (self._verdict(row), verdicts.get(person, "ok"))
         language = row.get(self._names.language) if self._names.language else None
         return Entry(
             badge=badge_hash(self._key, canonical(row[self._names.badge])),
-            who=Who(kind=self._kind, id=row["id"]),
+            who=Who(kind=self._kind, id=person),
             first_name=first_name(row[self._names.name] or ""),
-            verdict=verdicts.get(row["id"], "ok"),
+            verdict=max(said, key=_STRICTNESS.index),
+            next_shift=shifts.get(person),
             language=language.partition("_")[0] if language else None,
         )
 
@@ -141,12 +163,17 @@ class Directory:
 
     def __init__(self, profile: Profile, table: MembersTable, key: bytes) -> None:
         self._sources = []
-        if table.members:
-            self._sources.append(_Source("member", profile.member, key, table))
-        if table.employees:
-            self._sources.append(_Source("employee", profile.employee, key, None))
+        if table.members and profile.member:
+            self._sources.append(_Source("member", profile.member, key, table, profile.next_shift))
+        if table.employees and profile.employee:
+            self._sources.append(_Source("employee", profile.employee, key))
         self.head: DirectoryHead | None = None
         self.shards: dict[str, DirectoryShard] = {}
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether there is anybody to be read: not switched off, and in the profile."""
+        return bool(self._sources)
 
     async def refresh(self, odoo: Odoo, *, full: bool) -> None:
         """Raises `OdooError`; what was known then stays."""

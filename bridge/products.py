@@ -40,11 +40,19 @@ def valid_ean13(code: str) -> bool:
 
 
 class Shelf:
-    """The products of one site. `refresh` asks Odoo; `catalogue` is what it last knew."""
+    """The products of one site. `refresh` asks Odoo; `catalogue` is what it last knew.
+
+    `profile` is one that has products.
+    """
 
     def __init__(self, site: str, profile: Profile, table: ProductsTable, company: int | None):
+        assert profile.product is not None
+        assert profile.unit is not None
+        assert profile.nomenclature is not None
         self._site = site
-        self._profile = profile
+        self._product_names = profile.product
+        self._unit_names = profile.unit
+        self._nomenclature_names = profile.nomenclature
         self._table = table
         self._company = company
         self._units = {name.casefold() for name in table.units}
@@ -56,7 +64,7 @@ class Shelf:
     async def refresh(self, odoo: Odoo) -> None:
         """Raises `OdooError`; what was known then stays."""
         began = datetime.now(UTC)
-        names = self._profile.product
+        names = self._product_names
         fields = [names.name, names.number, names.barcode, names.price, names.unit, names.category]
         fields += [field for field in (names.tare, names.details) if field]
         domain = conjunction(names.domain, self._table.domain)
@@ -83,7 +91,7 @@ class Shelf:
         )
 
     def _reason(self, row: Mapping[str, Any]) -> str:
-        names = self._profile.product
+        names = self._product_names
         unit = row[names.unit]
         if not unit or unit[1].strip().casefold() not in self._units:
             return "unit"
@@ -94,7 +102,7 @@ class Shelf:
         return ""
 
     def _product(self, row: Mapping[str, Any]) -> Product:
-        names = self._profile.product
+        names = self._product_names
         category = row[names.category]
         return Product(
             id=row["id"],
@@ -109,15 +117,18 @@ class Shelf:
 
     async def _rules(self, odoo: Odoo) -> tuple[Any, list[Rule]]:
         """The nomenclature of our company: the one the till uses."""
-        names = self._profile.nomenclature
+        names = self._nomenclature_names
         company = self._company
         if company is None:
             own = await odoo.call("res.users", "read", [await odoo.user()], ["company_id"])
             company = own[0]["company_id"][0]
-        held = await odoo.call(names.holder, "read", [company], [names.field])
-        if not held or not held[0][names.field]:
-            raise Rejected(f"{names.holder}: company {company} has no barcode nomenclature")
-        nomenclature = held[0][names.field][0]
+        of_company = [[names.company or "id", "=", company]]
+        holders = await odoo.call(names.holder, "search_read", of_company, fields=[names.field])
+        held = {holder[names.field][0] for holder in holders if holder[names.field]}
+        if len(held) != 1:
+            number = "more than one" if held else "no"
+            raise Rejected(f"{names.holder}: company {company} has {number} barcode nomenclature")
+        (nomenclature,) = held
         read = await odoo.call(names.model, "read", [nomenclature], [names.conversion])
         rules = await odoo.call(
             names.rules,
@@ -138,8 +149,8 @@ class Shelf:
         return read[0][names.conversion], told
 
     async def _check_units(self, odoo: Odoo, rows: list[dict[str, Any]]) -> None:
-        names = self._profile.unit
-        used = {row[self._profile.product.unit][0] for row in rows if not self._reason(row)}
+        names = self._unit_names
+        used = {row[self._product_names.unit][0] for row in rows if not self._reason(row)}
         units = await odoo.call(names.model, "read", sorted(used), [names.rounding]) if used else []
         coarse = [u["id"] for u in units if Decimal(str(u[names.rounding])) > FINEST]
         if coarse:

@@ -1,28 +1,74 @@
-"""What a kind of Odoo calls the things that the bridge reads and writes.
+"""What a kind of Odoo calls what the bridge reads and writes, and what a fact does there.
 
 The one rule: names of models and fields stand in `profiles/*.toml`, one file a profile, and never
-in the code that uses them.
+in code that serves more than one kind of Odoo. What a profile leaves out does not take place.
 """
 
 import tomllib
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+
+from bridge import effects
+from mqtt.messages import Verdict
+
+FOLDER = files("bridge") / "profiles"
+
+
+def _effect(name: str) -> str:
+    if name not in effects.names():
+        raise ValueError(f"no such effect; there are: {', '.join(effects.names())}")
+    return name
+
+
+Effect = Annotated[str, AfterValidator(_effect)]
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Effects(_Table):
+    """The module of `bridge.effects` that applies facts of a kind."""
+
+    badge: Effect = "record"
+    label: Effect = "record"
+    photo: Effect = "image"
+
+
 class People(_Table):
-    """Where badges are: "" stands for a field that this Odoo does not have."""
+    """Where badges are: "" stands for a field that this Odoo does not have.
+
+    Who may not shop (`may_shop`, a boolean) is stopped; of the others `verdicts` says by `state`
+    what is shown, and stops those whose state it does not name.
+    """
 
     model: str
     badge: str
     name: str
     language: str = ""
     photo: str = ""
+    domain: list[Any] = []
+    may_shop: str = ""
+    state: str = ""
+    verdicts: dict[str, Verdict] = {}
+
+    @model_validator(mode="after")
+    def _judged_by_something(self) -> Self:
+        if bool(self.state) != bool(self.verdicts):
+            raise ValueError("state and verdicts: one needs the other")
+        return self
+
+
+class NextShiftNames(_Table):
+    """Records with a `person` (a many2one; "id" when a person's own record has it) and the time
+    `at` which their shift begins. The earliest that is to come is shown to the member.
+    """
+
+    model: str
+    person: str
+    at: str
     domain: list[Any] = []
 
 
@@ -53,10 +99,14 @@ class UnitNames(_Table):
 
 
 class NomenclatureNames(_Table):
-    """The effective nomenclature is what `field` of our company (`holder`) points at."""
+    """The effective nomenclature is what `field` of `holder` points at.
+
+    The holder is our company; or, with `company`, every record whose field of that name is it.
+    """
 
     holder: str
     field: str
+    company: str = ""
     model: str
     conversion: str
     rules: str
@@ -64,25 +114,49 @@ class NomenclatureNames(_Table):
 
 
 class Profile(_Table):
-    member: People
-    employee: People
-    attendance: AttendanceNames
-    product: ProductNames
-    unit: UnitNames
-    nomenclature: NomenclatureNames
+    effects: Effects = Effects()
+    member: People | None = None
+    next_shift: NextShiftNames | None = None
+    employee: People | None = None
+    attendance: AttendanceNames | None = None
+    product: ProductNames | None = None
+    unit: UnitNames | None = None
+    nomenclature: NomenclatureNames | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        shelf = ("product", "unit", "nomenclature")
+        needs = dict.fromkeys(shelf, "each other") if self._any(shelf) else {}
+        for kind, name in self.effects:
+            needs |= dict.fromkeys(effects.load(name).NEEDS, f'{kind} = "{name}"')
+        for table, for_what in needs.items():
+            if not self._any((table,)):
+                raise ValueError(f"[{table}] is missing, needed by {for_what}")
+        return self
+
+    def _any(self, tables: tuple[str, ...]) -> bool:
+        return any(getattr(self, table) is not None for table in tables)
 
 
 def names() -> list[str]:
     """The profiles that exist."""
-    folder = files("bridge") / "profiles"
     return sorted(
-        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
+        p.name.removesuffix(".toml") for p in FOLDER.iterdir() if p.name.endswith(".toml")
     )
 
 
 def load(name: str) -> Profile:
-    """Read a profile; KeyError when there is none of that name."""
+    """Read a profile. KeyError: there is none of that name; ValueError: it cannot be used."""
     if name not in names():
         raise KeyError(name)
-    text = (files("bridge") / "profiles" / f"{name}.toml").read_text("utf-8")
-    return Profile.model_validate(tomllib.loads(text))
+    content = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(
+            "; ".join(
+                f"{'.'.join(map(str, detail['loc'])) or 'the profile'}: "
+                + detail["msg"].removeprefix("Value error, ")
+                for detail in error.errors()
+            )
+        ) from None

@@ -54,7 +54,11 @@ class Site:
         names = profile.load(table.odoo.profile)
         self.odoo = Odoo(table.name, _wire(table))
         self.directory = Directory(names, table.members, read_badge_key(table.badge_key_file))
-        self.shelf = Shelf(table.name, names, table.products, table.odoo.company)
+        self.shelf = (
+            Shelf(table.name, names, table.products, table.odoo.company)
+            if table.products.enabled and names.product
+            else None
+        )
         self.applier = Applier(table.name, inbox, thread, self.odoo, names, table.apply, settled)
         self._complaints: dict[str, str] = {}
         self._published: set[str] = set(ALL_SHARDS)
@@ -64,10 +68,10 @@ class Site:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.applier.run())
-                if self._table.members.members or self._table.members.employees:
+                if self.directory.has_sources:
                     group.create_task(self._keep_directory())
-                if self._table.products.enabled:
-                    group.create_task(self._keep_catalogue())
+                if self.shelf is not None:
+                    group.create_task(self._keep_catalogue(self.shelf))
         finally:
             await self.odoo.close()
 
@@ -85,12 +89,12 @@ class Site:
             else:
                 await asyncio.sleep(min(SOON_S, table.every_s))
 
-    async def _keep_catalogue(self) -> None:
+    async def _keep_catalogue(self, shelf: Shelf) -> None:
         every = self._table.products.every_s
         while True:
-            done = await self._attempt("products", self.shelf.refresh(self.odoo))
-            if done and self.shelf.catalogue is not None:
-                self._post.set(self._topics.catalogue_head, _json(self.shelf.catalogue))
+            done = await self._attempt("products", shelf.refresh(self.odoo))
+            if done and shelf.catalogue is not None:
+                self._post.set(self._topics.catalogue_head, _json(shelf.catalogue))
             await asyncio.sleep(every if done else min(SOON_S, every))
 
     async def _attempt(self, what: str, sync: Awaitable[None]) -> bool:
@@ -147,7 +151,8 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """For the log and a status page: counts and keys, no names."""
-        head, catalogue = self.directory.head, self.shelf.catalogue
+        head, shelf = self.directory.head, self.shelf
+        catalogue = shelf.catalogue if shelf else None
         state = self.odoo.state.get()
         return {
             "odoo": state.key,
@@ -156,7 +161,7 @@ class Site:
             "members_as_of": head.as_of if head else None,
             "products": len(catalogue.products) if catalogue else None,
             "products_as_of": catalogue.as_of if catalogue else None,
-            "left_out": {why: len(ids) for why, ids in self.shelf.left_out.items()},
+            "left_out": {why: len(ids) for why, ids in (shelf.left_out if shelf else {}).items()},
             "complaints": self.complaints,
             "paused": self.applier.paused,
         }

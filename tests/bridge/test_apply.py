@@ -104,7 +104,11 @@ async def test_a_refused_fact_is_tried_twice(shop: Shop, standin: StandIn) -> No
     (parked,) = await shop.thread(shop.inbox.parked)
     assert parked.why == "hr.attendance.load: refused"
     assert parked.detail
-    assert parked.detail in str(parked)
+    assert "\n" in parked.detail
+    assert str(parked).endswith(
+        "demo/entree no. 1  badge: hr.attendance.load: refused: " + " ".join(parked.detail.split())
+    )
+    assert "\n" not in str(parked)
     assert parked.detail not in repr(parked)
     assert shop.told
 
@@ -169,7 +173,7 @@ async def test_a_fault_of_ours_is_told_without_personal_data(
     def bug(*_: object) -> None:
         raise RuntimeError("Camille Durand")
 
-    monkeypatch.setattr("bridge.attendance.to_odoo", bug)
+    monkeypatch.setattr("bridge.effects.attendance.to_odoo", bug)
     await shop.badge(11)
     await shop.label()
     await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))

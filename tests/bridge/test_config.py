@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import ConfigError, load
+from bridge.main import run
 
 GOOD = """
 [mqtt]
@@ -49,6 +50,13 @@ def test_the_url_may_come_from_outside(tmp_path: Path) -> None:
     assert config.mqtt.url == "mqtt://user:secret@127.0.0.1:1"
 
 
+async def test_without_a_url_only_the_bridge_itself_cannot_work(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD[GOOD.index("[[site]]") :]))
+    assert config.mqtt.url is None
+    with pytest.raises(ValueError, match=r"\[mqtt\] url: is missing"):
+        await run(config)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     text = (
         GOOD.replace("login", "logine")
@@ -77,7 +85,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[mqtt", "is not valid TOML"),
-        ("", "mqtt: is missing"),
+        ("", "site: is missing"),
         (GOOD + GOOD[GOOD.index("[[site]]") :], "'cagette' is there more than once"),
     ],
 )

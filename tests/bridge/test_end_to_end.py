@@ -272,6 +272,20 @@ async def test_a_gap_is_asked_for_and_a_hole_is_believed(world: World) -> None:
     inbox.close()
 
 
+async def test_bytes_that_are_no_envelope_hold_nobody_up_for_ever(world: World) -> None:
+    async with bridge_here(load(world.config)), world.station(resend_s=0.3) as station:
+        station.badge(member=CAMILLE)
+        station.rows[0].body = b"\x00 once a fact"
+        passages(station, 1)
+        ack = await station.settled()
+    assert ack.parked == ()
+    assert len(world.attendances()) == 1
+    inbox = world.inbox()
+    counts = inbox.counts("demo")
+    assert (counts["holes"], counts["strays"], counts["done"]) == (1, 1, 1)
+    inbox.close()
+
+
 async def test_a_bridge_that_lost_its_inbox_applies_nothing_twice(world: World) -> None:
     async with world.station() as station:
         async with bridge_here(load(world.config)):

@@ -15,7 +15,7 @@ from support.bridging import uuid7
 
 from bridge.blobs import Blobs
 from bridge.inbox import Inbox
-from bridge.intake import InboxFull
+from bridge.intake import UNREADABLE_TRIES, InboxFull
 from bridge.ledger import Gap, Item, Station
 from mqtt.messages import Envelope
 
@@ -250,6 +250,43 @@ def test_only_a_facts_id_becomes_a_file(inbox: Inbox, tmp_path: Path, name: str)
     inbox.store([blob(name, b"evil")])
     assert not list((tmp_path / "inbox" / "blobs").iterdir())
     assert inbox.counts("demo")["strays"] == 1
+
+
+def unreadable(seq: str, body: bytes = b"\x00 no envelope", epoch: str = "e1") -> Item:
+    return Item("demo", "entree", "fact", "label", body, {"epoch": epoch, "seq": seq})
+
+
+def test_bytes_that_are_no_envelope_do_not_hold_up_their_station_for_ever(inbox: Inbox) -> None:
+    inbox.store([fact(1)])
+    for _ in range(UNREADABLE_TRIES - 1):
+        outcome = inbox.store([unreadable("2"), fact(3)])
+        assert stored(inbox) == 1
+        assert outcome.gaps == {HERE: Gap(HERE, "e1", 2)}
+    outcome = inbox.store([unreadable("2"), fact(3)])
+    assert outcome.gaps == {HERE: None}
+    assert stored(inbox) == 3
+    inbox.store([unreadable("2")])
+    counts = inbox.counts("demo")
+    assert (counts["holes"], counts["strays"]) == (1, 1)  # and the bytes are kept
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Item("demo", "entree", "fact", "label", b"nothing beside them: MQTT 3.1.1"),
+        unreadable("2", b'{"v": 2, "id": "of a later version"}'),
+        unreadable("2", epoch=""),
+        *(unreadable(seq) for seq in ("", "0", "-2", "2.0", "3", "1", "two", "\u0662", "9" * 40)),
+    ],
+)
+def test_what_may_yet_be_read_or_is_not_numbered_leaves_no_hole(inbox: Inbox, item: Item) -> None:
+    inbox.store([fact(1)])
+    for _ in range(3 * UNREADABLE_TRIES):
+        inbox.store([item])
+    assert stored(inbox) == 1
+    assert inbox.counts("demo")["holes"] == 0
+    inbox.store([fact(2)])
+    assert stored(inbox) == 2
 
 
 def test_old_blobs_nobody_claimed_are_removed(tmp_path: Path) -> None:

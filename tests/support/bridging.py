@@ -202,8 +202,10 @@ class FakeStation:
                 for row in self._order(rows[:50]):
                     if row.blob is not None:
                         await session.publish(Outgoing(self.topics.blob(row.envelope.id), row.blob))
-                    topic = self.topics.fact(row.envelope.kind)
-                    await session.publish(Outgoing(topic, row.body))
+                    fact = row.envelope
+                    beside = {"id": fact.id, "seq": str(fact.seq), "epoch": fact.epoch}
+                    topic = self.topics.fact(fact.kind)
+                    await session.publish(Outgoing(topic, row.body, properties=beside))
                 sent = rows[:50][-1].envelope.seq
                 continue
             try:

@@ -7,10 +7,33 @@ pixels byte for byte and scales a larger one; an older server says true and keep
 import base64
 import binascii
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
+from bridge.effects import Shop
+from bridge.ledger import Fact
 from bridge.odoo import Odoo
 from bridge.profile import People
 from bridge.wire import Final, Rejected
+from mqtt.messages import Message, PhotoData
+
+NEEDS = ()
+
+
+async def apply(shop: Shop, fact: Fact, data: Message) -> Mapping[str, Any] | None:
+    if not isinstance(data, PhotoData):
+        raise Final(f"the profile: the effect image is not for {fact.kind}")
+    names = shop.profile.member if data.who.kind == "member" else shop.profile.employee
+    if names is None or not names.photo:
+        raise Final(f"the profile: no field for photos ({data.who.kind})")
+    content = await shop.blob(fact.id, data.sha256, data.size)
+    if content is None:
+        # A station that is asked for old facts again has let go of the photos Odoo has.
+        if await there(shop.odoo, names, data.who.id, data.sha256):
+            return None
+        raise Final("the photo itself did not come")
+    await write(shop.odoo, names, data.who.id, content)
+    return None
 
 
 async def there(odoo: Odoo, names: People, person: int, sha256: str) -> bool:

@@ -6,14 +6,30 @@ row also carries the fact's external id, so that two attempts under way at once 
 
 The server checks no terminal's clock, takes rows in any order, and an open row older than a closed
 one blocks every later check-in: so a badge that comes late is fitted in, or refused by us.
+Badges of members and of nobody change no attendance: the bridge records them.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from bridge.effects import Shop, record, when
+from bridge.ledger import Fact
 from bridge.odoo import Odoo, to_odoo
 from bridge.profile import AttendanceNames
 from bridge.wire import Final, Rejected
+from mqtt.messages import BadgeData, Message, Who
+
+NEEDS = ("attendance",)
+
+
+async def apply(shop: Shop, fact: Fact, data: Message) -> Mapping[str, Any] | None:
+    match data:
+        case BadgeData(who=Who(kind="employee", id=employee)):
+            assert shop.profile.attendance is not None  # NEEDS
+            await badge(shop.odoo, shop.profile.attendance, fact.id, employee, when(fact))
+            return None
+    return await record.apply(shop, fact, data)
 
 
 async def badge(

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge import photos, profile
+from bridge import profile
+from bridge.effects import image
 from bridge.odoo import Odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
@@ -43,33 +44,33 @@ def kept(standin: StandIn, person: int, model: str = "res.partner") -> bytes:
 
 
 async def test_members_and_employees(standin: StandIn, odoo: Odoo) -> None:
-    await photos.write(odoo, MEMBER, 101, jpeg())
-    await photos.write(odoo, EMPLOYEE, 11, jpeg(32))
+    await image.write(odoo, MEMBER, 101, jpeg())
+    await image.write(odoo, EMPLOYEE, 11, jpeg(32))
     assert kept(standin, 101) == jpeg()
     assert kept(standin, 11, "hr.employee") == jpeg(32)
 
 
 async def test_the_same_photo_is_not_written_again(standin: StandIn, odoo: Odoo) -> None:
-    await photos.write(odoo, MEMBER, 101, jpeg())
-    await photos.write(odoo, MEMBER, 101, jpeg())
+    await image.write(odoo, MEMBER, 101, jpeg())
+    await image.write(odoo, MEMBER, 101, jpeg())
     assert standin.server.calls["res.partner.write"] == 1
-    await photos.write(odoo, MEMBER, 101, jpeg(colour=10))
+    await image.write(odoo, MEMBER, 101, jpeg(colour=10))
     assert kept(standin, 101) == jpeg(colour=10)
 
 
 async def test_one_that_odoo_makes_smaller_is_kept_too(standin: StandIn, odoo: Odoo) -> None:
-    await photos.write(odoo, MEMBER, 101, jpeg(2400))
+    await image.write(odoo, MEMBER, 101, jpeg(2400))
     from PIL import Image
 
-    with Image.open(io.BytesIO(kept(standin, 101))) as image:
-        assert image.size == (1920, 1920)
+    with Image.open(io.BytesIO(kept(standin, 101))) as picture:
+        assert picture.size == (1920, 1920)
 
 
 async def test_refusals(standin: StandIn, odoo: Odoo, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Rejected, match=r"res\.partner\.write: UserError"):
-        await photos.write(odoo, MEMBER, 101, b"no picture")
+        await image.write(odoo, MEMBER, 101, b"no picture")
     with pytest.raises(Final, match="no such person"):
-        await photos.write(odoo, MEMBER, 4711, jpeg())
+        await image.write(odoo, MEMBER, 4711, jpeg())
     monkeypatch.setattr("bridge.standin.database.Database.write", lambda *_: None)
     with pytest.raises(Rejected, match="not kept"):
-        await photos.write(odoo, MEMBER, 101, jpeg())
+        await image.write(odoo, MEMBER, 101, jpeg())

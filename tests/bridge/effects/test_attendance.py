@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from support.bridging import uuid7
 
-from bridge import attendance, profile
+from bridge import profile
+from bridge.effects import attendance
 from bridge.odoo import Odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
