@@ -37,7 +37,7 @@ MAY_IMPORT = {
 DRIVERS = {
     "badge_reader": {"rdm6300", "scanner", "wedge", "simulate"},
     "scale": {"toledo", "toledo_wire", "simulate"},
-    "printer": {"escpos", "encode", "simulate"},
+    "printer": {"escpos", "encode", "language", "simulate", "spool"},
     "camera": {"v4l2", "pi", "mjpeg", "simulate"},
 }
 """Modules of the families that only entry points may reach: the screens know protocols."""

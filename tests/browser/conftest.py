@@ -27,7 +27,7 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "strict", True)
 
 
-# Closed with the file: while Playwright's own loop runs, no other test of this process can have one.
+# Closed with the file: while Playwright runs its own loop, no other test here could have one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -138,7 +138,7 @@ class LoopbackCamera:
 
     def plug(self) -> None:
         modprobe("v4l2loopback", "exclusive_caps=1", "video_nr=42", "card_label=edged camera")
-        wait_for(lambda: os.path.exists(self.path))
+        wait_for(lambda: Path(self.path).exists())
         self._fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
         width, height = self._size
         pixels = struct.pack("=II4s4I", width, height, self._fourcc, 1, 0, width * height * 2, 8)
@@ -167,7 +167,7 @@ class Vivid:
 
     def __enter__(self) -> Self:
         modprobe("vivid", "n_devs=1", "node_types=0x1", "vid_cap_nr=43")
-        wait_for(lambda: os.path.exists(self.path))
+        wait_for(lambda: Path(self.path).exists())
         return self
 
     def __exit__(self, *_: object) -> None:
