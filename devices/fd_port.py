@@ -103,6 +103,7 @@ class FdPort:
         self._fd = fd
         self._ends = ends
         self._gone = gone
+        self._tty = os.isatty(fd)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._listen)
         self._writing = asyncio.Lock()
@@ -126,6 +127,37 @@ class FdPort:
             self._readable()
         return self._inbox.now()
 
+    async def repeat(
+        self, request: bytes, answer: bytes, every: float, again: Callable[[], bool]
+    ) -> bytes:
+        # Callbacks and no task: many times a second, what surrounds a task costs the most.
+        ended: asyncio.Future[bytes] = self._loop.create_future()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            if ended.done():  # cancelled in this very turn of the loop
+                return
+            try:
+                self._inbox.check()
+                heard = self._received() or self._inbox.now()
+                if heard == answer and again() and self._wrote(request):
+                    timer = self._loop.call_later(every, look)
+                else:
+                    ended.set_result(heard)
+            except Exception as error:  # noqa: BLE001 (raised below)
+                ended.set_exception(error)
+
+        self.discard()
+        self._loop.remove_reader(self._fd)
+        self._deaf = True
+        await self.write(request)
+        timer = self._loop.call_later(every, look)
+        try:
+            return await ended
+        finally:
+            timer.cancel()
+
     async def write(self, data: bytes) -> None:
         async with self._writing:
             rest = memoryview(data)
@@ -141,7 +173,7 @@ class FdPort:
     def discard(self) -> None:
         """Forget what has come, also what only the kernel holds yet."""
         self._inbox.clear()
-        if os.isatty(self._fd):
+        if self._tty:
             with suppress(termios.error):
                 termios.tcflush(self._fd, termios.TCIFLUSH)
             return
@@ -159,7 +191,7 @@ class FdPort:
             self._pause.cancel()
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
-        if os.isatty(self._fd):
+        if self._tty:
             # Closing a terminal waits up to 30 s for bytes that nobody takes any more.
             with suppress(termios.error):
                 termios.tcflush(self._fd, termios.TCOFLUSH)
@@ -167,26 +199,42 @@ class FdPort:
 
     def _listen(self) -> None:
         self._pause = None
-        if self._inbox.failed:
+        if self._inbox.failed or self._deaf:
             return
         self._loop.add_reader(self._fd, self._readable)
 
     def _readable(self) -> None:
+        data = self._received()
+        if data and not self._inbox.add(data):
+            self._loop.remove_reader(self._fd)
+
+    def _received(self) -> bytes:
+        """What the kernel holds; b"" when that is nothing, or when it ended: the inbox knows."""
         try:
             data = os.read(self._fd, CHUNK)
         except (BlockingIOError, InterruptedError):
-            return
+            return b""
         except OSError as error:
             self._fail(error)
-            return
-        if data:
-            if not self._inbox.add(data):
+            return b""
+        if not data:
+            if self._ends or self._gone():
+                self._fail(OSError(errno.ENODEV, "end"))
+            else:
                 self._loop.remove_reader(self._fd)
-        elif self._ends or self._gone():
-            self._fail(OSError(errno.ENODEV, "end"))
-        else:
-            self._loop.remove_reader(self._fd)
-            self._pause = self._loop.call_later(_EMPTY_READ_PAUSE, self._listen)
+                self._pause = self._loop.call_later(_EMPTY_READ_PAUSE, self._listen)
+        return data
+
+    def _wrote(self, request: bytes) -> bool:
+        """Whether there was room at once for a request so short that it is never cut."""
+        try:
+            os.write(self._fd, request)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._fail(error)
+            self._inbox.check()
+        return True
 
     def _fail(self, error: OSError) -> None:
         self._loop.remove_reader(self._fd)

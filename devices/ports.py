@@ -5,7 +5,7 @@ bounded time and memory. A driver never sees an errno and never blocks the loop.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +30,16 @@ class Port(Protocol):
         """What has come when so many seconds are over; b"" when nothing has.
 
         For answers whose time is known: on a line of 9600 baud each byte would wake the loop.
+        """
+
+    async def repeat(
+        self, request: bytes, answer: bytes, every: float, again: Callable[[], bool]
+    ) -> bytes:
+        """Ask anew every so many seconds while exactly `answer` has come, and `again()` is true.
+
+        What came to the last request instead: b"" when nothing did. What had come before the first
+        is forgotten. Nothing wakes the caller as long as nothing changes. `request` is a few bytes
+        at most. Raises `Lost`, and what `again` raises.
         """
 
     async def write(self, data: bytes) -> None:

@@ -145,6 +145,16 @@ class Rfc2217Port:
         await asyncio.sleep(seconds)
         return self._inbox.now()
 
+    async def repeat(
+        self, request: bytes, answer: bytes, every: float, again: Callable[[], bool]
+    ) -> bytes:
+        self.discard()
+        while True:
+            await self.write(request)
+            heard = await self.later(every)
+            if heard != answer or not again():
+                return heard
+
     async def write(self, data: bytes) -> None:
         async with self._writing:
             self._inbox.check()

@@ -8,14 +8,16 @@ thrown away before each, a pause after a missed answer long enough for a late on
 weight is believed only in the shape (length and place of the point) that this scale's weights
 have, because a lost character changes the shape. Zero and tare happen only when a person asks.
 
-An answer is picked up when the line has had the time to carry it, not byte by byte as it comes:
-at the rate that a shop's screen wants, being woken is what costs the processor.
+At the rate that a shop's screen wants, being woken is what costs the processor. So an answer is
+picked up when the line has had the time to carry it, not byte by byte; and while the load rests,
+only when the next request is due. There, bytes that came before mean what they meant before.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,6 +51,8 @@ _DOUBTS = 3
 """As many weights of a wrong shape, one after the other, are a missed answer."""
 _COMMAND_EXTRA = 0.15
 """Zero, tare and clear may take this much longer than a weight."""
+_REMEMBERED = 128
+"""Bytes: more than what the newest frame can be, and what can follow it unfinished."""
 _EXCHANGE = 10 * 10
 """Bits on the line from the request to the end of the longest answer, and one byte's time more."""
 _SETTLED = 1.0
@@ -65,8 +69,10 @@ class ToledoSettings(BaseModel):
     bits: Literal[7, 8] = 7
     parity: Literal["N", "E", "O"] = "E"
     stop: Literal[1, 2] = 1
-    poll_ms: int = Field(default=40, ge=10, le=100)
-    """From one request to the next while nothing changes; while it does, there is no pause."""
+    poll_ms: int = Field(default=25, ge=10, le=100)
+    """From one request to the next while nothing changes; while it does, there is no pause.
+
+    A change then takes up to twice as long to be seen."""
     timeout_ms: int = Field(default=250, ge=150, le=500)
     """Without an answer for this long the weight is no longer known."""
 
@@ -137,48 +143,73 @@ class _Polling:
         self._orders = orders
         self._codec = Codec()
         self._timeout = scale.settings.timeout_ms / 1000
-        self._poll = scale.settings.poll_ms / 1000
         self._exchange = _EXCHANGE / scale.settings.baud
+        self._poll = max(scale.settings.poll_ms / 1000, self._exchange)
         self._decimals = DECIMALS[scale.settings.unit]
         self._shape = Shape(scale.settings.unit)
         self._misses = 0
         self._doubts = 0
         self._changed_at = 0.0
+        self._heard = b""
+        """All bytes of the last exchange that meant something."""
 
     async def forever(self) -> None:
-        now = asyncio.get_running_loop().time
         while True:
             while self._orders:
                 # It leaves the queue last: what interrupts it then still finds it, and says so.
                 await self._obey(self._orders[0])
                 self._orders.popleft()
-            asked = now()
-            event = await self._ask(WEIGH, self._timeout)
+            event = await (self._watch() if self._settled else self._ask(WEIGH, self._timeout))
             if isinstance(event, Status):
                 self._condition(event)
             elif not (isinstance(event, Weighed) and self._believe(event)):
                 await self._missed()
-                continue
-            if not self._doubts and asked - self._changed_at > _SETTLED:
-                await asyncio.sleep(asked + self._poll - now())
+
+    @property
+    def _settled(self) -> bool:
+        """The last answer gave the weight that is shown, and it has been the same for a while."""
+        if self._doubts or self._scale.reading.get() is None:
+            return False
+        return asyncio.get_running_loop().time() - self._changed_at > _SETTLED
+
+    async def _watch(self) -> Event | None:
+        """Ask for the weight until another answer comes, or an order; then as `_ask`."""
+        heard = await self._port.repeat(WEIGH, self._heard, self._poll, self._same)
+        return await self._answer(heard, self._timeout - self._poll, (Weighed, Status))
+
+    def _same(self) -> bool:
+        reading = self._scale.reading
+        if weight := reading.get():
+            reading.set(replace(weight, at=time.monotonic()))
+        return not self._orders
 
     async def _ask(
         self, request: bytes, timeout: float, wanted: tuple[type[Event], ...] = (Weighed, Status)
     ) -> Event | None:
         """Send a request; the newest event of what comes back, or None when it does not in time."""
+        self._port.discard()
+        await self._port.write(request)
+        heard = await self._port.later(self._exchange)
+        return await self._answer(heard, timeout - self._exchange, wanted)
+
+    async def _answer(
+        self, heard: bytes, timeout: float, wanted: tuple[type[Event], ...]
+    ) -> Event | None:
+        """What the bytes heard since the request mean, with those that are still to come."""
         port, codec = self._port, self._codec
         codec.reset()
-        port.discard()
-        await port.write(request)
-        events = codec.feed(await port.later(self._exchange))
+        events = codec.feed(heard)
         if not (events and isinstance(events[-1], wanted)):
             try:
-                async with asyncio.timeout(timeout - self._exchange):
+                async with asyncio.timeout(timeout):
                     while not (events and isinstance(events[-1], wanted)):
                         rest = port.later(self._exchange / 4) if codec.inside else port.read()
-                        events = codec.feed(await rest)
+                        more = await rest
+                        events = codec.feed(more)
+                        heard = (heard + more)[-_REMEMBERED:]
             except TimeoutError:
                 return None
+        self._heard = heard
         return events[-1]
 
     def _condition(self, status: Status) -> None:

@@ -91,6 +91,16 @@ async def test_a_serial_line_on_the_network():
 
 
 @old_pyserial
+async def test_the_same_question_again_and_again():
+    with Rfc2217Server() as server:
+        async with open_port(server.url) as port:
+            rest = iter([True, True, False])
+            assert await port.repeat(b"W", b"W", 0.5, rest.__next__) == b"W"
+            assert next(rest, None) is None
+            assert await port.repeat(b"W", b"another", 0.5, lambda: True) == b"W"
+
+
+@old_pyserial
 async def test_a_network_line_whose_server_dies_is_lost():
     with Rfc2217Server() as server:
         async with open_port(server.url) as port:

@@ -19,6 +19,13 @@ from scale.simulate import Toledo8217Simulator
 from scale.toledo import Toledo8217, ToledoSettings, identify
 
 
+@pytest.fixture(autouse=True, params=[0.0, 1.0], ids=["watched", "asked"])
+def settled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight that has been the same for so long is only watched for changes. All that a scale can
+    do must end well in either state."""
+    monkeypatch.setattr("scale.toledo._SETTLED", request.param)
+
+
 class Bench:
     """A scale, its simulator, and every reading it ever showed."""
 
@@ -70,6 +77,21 @@ async def test_the_load_is_shown_and_its_changes_too(tmp_path: Path) -> None:
         for grams in (0, 5, 14_999, 1000):
             b.simulator.load = grams
             await b.shows(grams)
+
+
+async def test_a_weight_that_stays_stays_fresh_and_its_end_is_seen(tmp_path: Path) -> None:
+    async with bench(tmp_path, Toledo8217Simulator(1234)) as b:
+        await b.shows(1234)
+        for _ in range(3):
+            first = b.reading
+            assert first
+            await until(lambda old=first.at: b.reading is not None and b.reading.at > old)
+            assert b.reading == first
+        asked = b.simulator.requests
+        await until(lambda: b.simulator.requests > asked + 50)
+        assert b.shown == [None, first]
+        b.simulator.load = 77
+        await b.shows(77)
 
 
 async def test_pounds_are_pounds(tmp_path: Path) -> None:
@@ -194,23 +216,36 @@ async def test_a_weight_that_lost_a_character_is_never_shown(tmp_path: Path) -> 
         assert {weight.grams for weight in b.shown if weight} <= {12_345}
 
 
+class Late(Toledo8217Simulator):
+    """A scale that takes its time."""
+
+    delay = 0.0
+
+    def attach(self, send: Callable[[bytes], None]) -> None:
+        self.send = send
+
+    def feed(self, data: bytes) -> bytes:
+        answer = super().feed(data)
+        if not self.delay:
+            return answer
+        asyncio.get_running_loop().call_later(self.delay, self.send, answer)
+        return b""
+
+
+async def test_a_scale_that_takes_its_time_is_asked_no_faster(tmp_path: Path) -> None:
+    simulator = Late(500)
+    simulator.delay = 0.06
+    async with bench(tmp_path, simulator) as b:
+        for grams in (500, 600, 0):
+            simulator.load = grams
+            await b.shows(grams)
+            asked = simulator.requests
+            await until(lambda before=asked: simulator.requests > before + 5)
+        assert [weight and weight.grams for weight in b.shown] == [None, 500, 600, 0]
+
+
 async def test_a_late_answer_is_not_taken_for_the_next_requests(tmp_path: Path) -> None:
     """The scale answers each request 100 ms too late; meanwhile the load has changed."""
-    loop = asyncio.get_running_loop()
-
-    class Late(Toledo8217Simulator):
-        delay = 0.0
-
-        def attach(self, send: Callable[[bytes], None]) -> None:
-            self.send = send
-
-        def feed(self, data: bytes) -> bytes:
-            answer = super().feed(data)
-            if not self.delay:
-                return answer
-            loop.call_later(self.delay, self.send, answer)
-            return b""
-
     simulator = Late(500)
     async with bench(tmp_path, simulator, timeout_ms=200) as b:
         await b.shows(500)
