@@ -102,14 +102,18 @@ class Inbox:
         envelope = Envelope.model_validate_json(body)
         where = Station(site, station)
         at, dated = self._date(where, envelope)
+        datable = self._datable(where, envelope)
+        return Fact(n, envelope.id, where, envelope.kind, envelope, at, dated, datable, tries)
+
+    def _datable(self, station: Station, envelope: Envelope) -> bool:
+        """Whether the station is still in the boot of this fact: its clock fact may come."""
         current = self._ledger.one(
             "SELECT boot FROM streams WHERE site = ? AND station = ? AND epoch = ?",
-            site,
-            station,
+            station.site,
+            station.name,
             envelope.epoch,
         )
-        datable = envelope.boot == current
-        return Fact(n, envelope.id, where, envelope.kind, envelope, at, dated, datable, tries)
+        return bool(envelope.boot == current)
 
     def _date(self, station: Station, envelope: Envelope) -> tuple[datetime, bool]:
         if envelope.clock != "unsynced":
@@ -154,7 +158,14 @@ class Inbox:
         self._settle(fact.n, State.PARKED, why, detail)
 
     def hold(self, fact: Fact) -> None:
-        self._settle(fact.n, State.HELD)
+        """Keep a fact back until its time is known, or never will be.
+
+        What decides that may have come since the fact was looked at, and comes only once: then the
+        fact goes on waiting, and is looked at again.
+        """
+        _, dated = self._date(fact.station, fact.envelope)
+        if not dated and self._datable(fact.station, fact.envelope):
+            self._settle(fact.n, State.HELD)
 
     def tried(self, fact: Fact) -> None:
         self._ledger.execute("UPDATE facts SET tries = tries + 1 WHERE n = ?", (fact.n,))

@@ -143,7 +143,7 @@ def test_a_hole_is_accepted_only_ahead(inbox: Inbox) -> None:
 
 
 def test_done_counts_up_to_the_first_that_is_not(inbox: Inbox) -> None:
-    inbox.store([fact(1), fact(2), fact(3)])
+    inbox.store([fact(1, clock="unsynced"), fact(2), fact(3)])
     one = inbox.next("demo")
     assert one is not None
     inbox.hold(one)
@@ -158,6 +158,43 @@ def test_done_counts_up_to_the_first_that_is_not(inbox: Inbox) -> None:
     assert (ack.stored, ack.done, [p.seq for p in ack.parked]) == (3, 0, [3])
     assert "Camille" not in ack.model_dump_json()
     assert "Camille" not in repr(inbox.parked())
+
+
+CLOCK = {"boot": "b1", "up": 9_000, "at": "2026-11-20T08:00:09Z"}
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [fact(2, boot="b2"), fact(2, "clock", CLOCK)],
+    ids=["a new boot", "the clock fact"],
+)
+def test_what_would_release_a_fact_may_come_while_it_is_looked_at(
+    inbox: Inbox, meanwhile: Item
+) -> None:
+    """Else it would be held for ever: neither comes a second time."""
+    inbox.store([fact(1, clock="unsynced")])
+    looked_at = inbox.next("demo")
+    assert looked_at is not None
+    assert looked_at.datable
+    inbox.store([meanwhile])
+    inbox.hold(looked_at)
+    again = inbox.next("demo")
+    assert again is not None
+    assert again.id == looked_at.id
+    assert again.dated or not again.datable
+
+
+def test_a_fact_without_a_time_is_kept_back_until_its_boot_has_one(inbox: Inbox) -> None:
+    inbox.store([fact(1, clock="unsynced")])
+    looked_at = inbox.next("demo")
+    assert looked_at is not None
+    inbox.hold(looked_at)
+    assert inbox.next("demo") is None
+    inbox.store([fact(2, "clock", CLOCK)])
+    released = inbox.next("demo")
+    assert released is not None
+    assert released.dated
+    assert released.at == AT + timedelta(seconds=1)
 
 
 def test_everything_survives_a_restart(inbox: Inbox, tmp_path: Path) -> None:
