@@ -31,7 +31,7 @@ class Weight:
     under: bool | None = None
     raw: bytes = field(default=b"", compare=False, repr=False)
     at: float = field(default_factory=time.monotonic, compare=False, repr=False)
-    """`time.monotonic` when the answer's last byte came."""
+    """`time.monotonic` when the answer was picked up, at most one poll after its last byte."""
 
     @property
     def grams(self) -> int | None:
