@@ -6,12 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from badge_reader import wedge
 from badge_reader.simulate import WedgeSimulator
 from badge_reader.wedge import WedgeReader, WedgeSettings, find
 from devices import Absent, Lost, Refused
@@ -89,7 +91,11 @@ async def test_plugged_returns_once_the_path_is_there(tmp_path: Path) -> None:
     ],
 )
 async def test_the_kernels_refusals_become_our_words(
-    monkeypatch: pytest.MonkeyPatch, number: int, failure: type[Exception], key: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    failure: type[Exception],
+    key: str,
 ) -> None:
     """Root may open everything and umockdev grants every grab: only the error itself is ours."""
     import evdev
@@ -98,8 +104,12 @@ async def test_the_kernels_refusals_become_our_words(
         raise OSError(number, "no")
 
     monkeypatch.setattr(evdev, "InputDevice", refuse)
+    node = tmp_path / "event0"
+    node.touch()
+    later = time.time() + 60  # a node that is only just there may get its rights yet
+    monkeypatch.setattr(wedge.time, "time", lambda: later)
     with pytest.raises(failure, match=key):
-        await reader("/proc/version").run()
+        await reader(str(node)).run()
 
 
 async def test_without_the_library_the_reader_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
