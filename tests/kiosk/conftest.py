@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.screens import Bench, bench, fill
+from support.source import parsed
 
 from kiosk import words
 
@@ -35,4 +36,4 @@ def sources() -> dict[Path, ast.Module]:
     root = Path(__file__).parents[2]
     rooms = "edged devices badge_reader scale printer camera mqtt store kiosk"
     paths = [path for room in rooms.split() for path in (root / room).rglob("*.py")]
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    return {path: parsed(path) for path in paths}
