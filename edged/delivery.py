@@ -64,8 +64,10 @@ class Delivery:
             self._wake.set()
 
     async def _send_for_ever(self, session: Session) -> None:
+        now = asyncio.get_running_loop().time
         sent = 0
         patience = FIRST_RESEND_S
+        resend_at: float | None = None
         while True:
             self._wake.clear()
             outstanding = await self._outstanding(sent)
@@ -74,18 +76,22 @@ class Delivery:
                 await self._send_all(session, rows)
                 sent = rows[-1].seq
                 continue
+            if not outstanding:
+                resend_at = None
+            elif resend_at is None:
+                resend_at = now() + patience
             try:
-                async with asyncio.timeout(patience if outstanding else None):
+                # New facts wake this, too, and must not put the resending of old ones off.
+                async with asyncio.timeout_at(resend_at):
                     await self._wake.wait()
             except TimeoutError:
-                sent = 0
+                sent, resend_at = 0, None
                 patience = min(patience * 2, LAST_RESEND_S)
             if self._progressed:
-                self._progressed = False
+                self._progressed, resend_at = False, None
                 patience = FIRST_RESEND_S
             if self._replaying:
-                self._replaying = False
-                sent = 0
+                self._replaying, sent = False, 0
 
     async def _outstanding(self, sent: int) -> int:
         """How many facts are sent and not stored. They are contiguous: `stored` is cumulative."""

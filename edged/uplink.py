@@ -85,6 +85,7 @@ class Uplink:
             self._delivery.trouble.set("link.topics_refused")
             await asyncio.sleep(REFUSED_WAIT_S)
             return
+        self._delivery.trouble.set("")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reports.run(session))
             group.create_task(self._downlink.run(session))

@@ -114,6 +114,20 @@ async def test_a_new_fact_does_not_wait_for_an_unanswered_one(
         await bridge.until(lambda: bridge.seqs == [1, 2], seconds=1.5)
 
 
+async def test_a_lost_fact_is_sent_again_however_many_new_ones_come(
+    tmp_path: Path, broker: Mosquitto, store: Store
+) -> None:
+    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
+        bridge.loses = {1}
+        for n in range(1, 16):
+            await store.outbox.put("badge", fact(n))
+            await asyncio.sleep(0.4)
+            if bridge.facts:
+                break
+        assert n < 15, "it waited for a pause"
+        await settled(store, n)
+
+
 async def test_the_broker_dies_and_comes_back_without_its_memory(
     tmp_path: Path, broker: Mosquitto, store: Store
 ) -> None:

@@ -25,6 +25,8 @@ class Bridge:
         self.blobs: dict[str, bytes] = {}
         self.others: list[tuple[str, bytes]] = []
         self.answering = True
+        self.loses: set[int] = set()
+        """Numbers that do not get here, once."""
         self.received = 0
         self._session: Session | None = None
         self._changed = asyncio.Event()
@@ -51,6 +53,9 @@ class Bridge:
             return
         self.received += 1
         fact = json.loads(body)
+        if fact["seq"] in self.loses:
+            self.loses.discard(fact["seq"])
+            return
         self.bodies.setdefault(fact["id"], set()).add(body)
         if fact["seq"] == len(self.facts) + 1:
             self.facts.append(fact)
@@ -59,6 +64,8 @@ class Bridge:
 
     async def ack(self, topic: str, **changes: Any) -> None:
         assert self._session is not None
+        if not self.facts:
+            return
         stored = len(self.facts)
         fields = {"epoch": self.facts[-1]["epoch"], "stored": stored, "done": stored} | changes
         body = Ack.model_validate(fields).model_dump_json().encode()
