@@ -164,7 +164,7 @@ class _Configurator(serial.Serial):
 
     def _reconfigure_port(self, force_update: bool = False) -> None:
         try:
-            super()._reconfigure_port(force_update)  # type: ignore[misc]  # not in the stubs
+            super()._reconfigure_port(force_update)  # type: ignore[misc]  # pyserial has it, its stubs do not
         except termios.error as error:
             # Ptys have no byte size and no parity: asking for 7E1 a second time changes nothing
             # that a pty knows, which glibc reports as EINVAL although it is harmless.

@@ -75,7 +75,7 @@ async def standin(newcoop: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             "Till", {"company_id": company, "barcode_nomenclature_id": nomenclature}
         ),
     }.items():
-        monkeypatch.setitem(MODELS, name, model)  # type: ignore[arg-type]
+        monkeypatch.setitem(MODELS, name, model)
     db = stock()
     with db.transaction():
         for member, values in MEMBERS.items():
@@ -207,7 +207,7 @@ async def test_a_persons_own_record_may_hold_the_next_shift(
 ) -> None:
     model = MODELS["res.partner"]
     fields = {**model.fields, "next_shift": Field("datetime")}
-    monkeypatch.setitem(MODELS, "res.partner", replace(model, fields=fields))  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS, "res.partner", replace(model, fields=fields))
     begin = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
     with standin.database.transaction():
         standin.database.write("res.partner", [101], {"next_shift": to_odoo(begin)})

@@ -165,7 +165,7 @@ async def test_no_device_delays_another(tmp_path):
 
 async def test_keep_all_outlives_every_device(tmp_path):
     good, bad = Scripted("good"), Scripted("bad", RuntimeError("bug"), SystemError("worse"))
-    bad.idle = lambda: 1 / 0  # type: ignore[method-assign]
+    bad.idle = lambda: 1 / 0
     task = asyncio.create_task(keep_all([bad, good]))
     await until(up(good))
     await until(up(bad))
@@ -246,7 +246,7 @@ async def test_absent_waits_for_the_plug_without_limit_and_without_noise(caplog)
         await device.there.wait()
         device.there.clear()
 
-    device.plugged = once  # type: ignore[method-assign]
+    device.plugged = once
     async with Kept(device, backoff=(60,)):
         for run in range(1, 4):
             await until(lambda run=run: device.idled == run)
@@ -349,7 +349,7 @@ async def test_a_bug_in_plugged_is_only_a_bug(caplog):
     async def broken() -> None:
         raise KeyError("plugged")
 
-    device.plugged = broken  # type: ignore[method-assign]
+    device.plugged = broken
     async with Kept(device):
         await until(up(device))
     assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]

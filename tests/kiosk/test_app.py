@@ -92,9 +92,9 @@ async def test_every_state_of_every_screen_is_drawn_in_each_language(
     photo = ["badge_first", "keeping", "camera_failing", *_BUTTONS, *_SIGNS]
     for screen, states in ((web.entrance, entrance), (web.weighing, scale), (web.booth, photo)):
         for state in states:
-            page = replace(screen.page.get(), state=state, language=language)  # type: ignore[type-var]
-            screen.page.set(page)  # type: ignore[arg-type]
-            answer = await web.get(f"/{screen.name}")  # type: ignore[attr-defined]
+            page = replace(screen.page.get(), state=state, language=language)
+            screen.page.set(page)
+            answer = await web.get(f"/{screen.name}")
             assert answer.status_code == 200, state
             assert f'lang="{language}"' in answer.text
 
@@ -149,7 +149,7 @@ async def test_a_tap_that_comes_twice_has_one_effect(web: Web) -> None:
 )
 async def test_a_tap_of_a_stranger_has_no_effect(web: Web, headers: dict[str, str]) -> None:
     raw = {name: value.encode() for name, value in headers.items()}
-    answer = await web.tap("scale", "pick", "104", **raw)  # type: ignore[arg-type]
+    answer = await web.tap("scale", "pick", "104", **raw)
     assert answer.status_code == 403
     assert web.weighing.page.get().product is None
 
@@ -188,9 +188,9 @@ async def test_the_labels_picture(web: Web) -> None:
     assert (await web.get("/scale/label.png")).status_code == 404
     web.weighing.tap("pick", "104")
     web.made.scale.put(482)
-    await until(web.weighing.page, lambda page: page.state == "ready")  # type: ignore[arg-type,attr-defined]
+    await until(web.weighing.page, lambda page: page.state == "ready")
     await web.tap("scale", "print")
-    await until(web.weighing.page, lambda page: page.state == "take")  # type: ignore[arg-type,attr-defined]
+    await until(web.weighing.page, lambda page: page.state == "take")
     assert "/scale/label.png?" in (await web.get("/scale")).text
     answer = await web.get("/scale/label.png")
     assert answer.headers["content-type"] == "image/png"
@@ -207,7 +207,7 @@ async def test_the_photo_is_shown_only_while_it_is_reviewed(web: Web) -> None:
     assert preview.headers["content-type"].startswith("multipart/x-mixed-replace")
     assert preview.content.startswith(b"--kioskframe\r\nContent-Type: image/jpeg\r\n")
     assert preview.content.endswith(b"--kioskframe\r\n")
-    await until(web.booth.page, lambda page: page.state == "review")  # type: ignore[arg-type,attr-defined]
+    await until(web.booth.page, lambda page: page.state == "review")
     shot = await web.get("/photo/shot.jpg")
     assert shot.content == web.booth.photo()
     assert shot.headers["cache-control"] == "no-store"
@@ -274,5 +274,5 @@ async def test_many_taps_at_once(web: Web) -> None:
     web.made.scale.put(482)
     await settle()
     await asyncio.gather(*(web.tap("scale", "print", id_=str(n)) for n in range(10)))
-    await until(web.weighing.page, lambda page: page.state == "take")  # type: ignore[arg-type,attr-defined]
+    await until(web.weighing.page, lambda page: page.state == "take")
     assert len(web.made.printer.labels) == 1

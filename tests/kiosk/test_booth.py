@@ -30,7 +30,7 @@ async def booth(made: Bench) -> AsyncIterator[Booth]:
 
 
 async def come(booth: Booth, state: str) -> BoothPage:
-    page = await until(booth.page, lambda page: page.state == state)  # type: ignore[attr-defined]
+    page = await until(booth.page, lambda page: page.state == state)
     assert isinstance(page, BoothPage)
     return page
 
@@ -56,7 +56,7 @@ async def test_badge_consent_look_and_keep(booth: Booth, made: Bench) -> None:
     assert (page.name, made.camera.watchers.get()) == ("Camille", 0), "no lamp before consent"
     booth.tap("start")
     assert booth.page.get().state == "framing"
-    counted = [(await until(booth.page, lambda page, n=n: page.left == n)).left for n in (3, 2, 1)]  # type: ignore[attr-defined]
+    counted = [(await until(booth.page, lambda page, n=n: page.left == n)).left for n in (3, 2, 1)]
     assert counted == [3, 2, 1]
     await come(booth, "review")
     assert made.camera.watchers.get() == 0, "the lamp is off again"
@@ -71,7 +71,7 @@ async def test_badge_consent_look_and_keep(booth: Booth, made: Bench) -> None:
     (fact,) = await made.facts("photo")
     assert fact["sha256"] == hashlib.sha256(photo).hexdigest()
     assert fact["who"] == {"kind": "member", "id": int(CAMILLE[-5:])}
-    assert fact["consent"]["text"] == "photo.consent/1"  # type: ignore[index]
+    assert fact["consent"]["text"] == "photo.consent/1"
     (kept,) = photos(made)
     assert kept.read_bytes() == photo
     assert booth.photo() is None
@@ -206,7 +206,7 @@ async def test_a_photo_that_cannot_be_written_is_erased_and_told(
 async def test_the_member_is_spoken_to_in_their_language(booth: Booth, made: Bench) -> None:
     assert (await consent(booth, made, DOMINIQUE)).language == "es"
     booth.tap("no")
-    await until(booth.page, lambda page: page.language == "fr")  # type: ignore[attr-defined]
+    await until(booth.page, lambda page: page.language == "fr")
 
 
 async def test_nothing_is_left_running_when_the_booth_ends(made: Bench) -> None:

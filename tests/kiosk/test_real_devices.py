@@ -40,7 +40,7 @@ class Shop:
 
     async def open(self, stack: AsyncExitStack) -> None:
         for host in (self.scale_plug, self.reader_plug, self.printer_plug, self.camera):
-            await stack.enter_async_context(host)  # type: ignore[arg-type]
+            await stack.enter_async_context(host)
         port = f"socket://127.0.0.1:{self.printer_plug.port}"
         devices = (
             SerialScanner("porte", ScannerSettings(port=str(self.reader_plug.path))),
@@ -75,7 +75,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 
 
 async def state(screen: Entrance | Weighing | Booth, state: str) -> None:
-    await until(screen.page, lambda page: page.state == state, within=20)  # type: ignore[arg-type,attr-defined]
+    await until(screen.page, lambda page: page.state == state, within=20)
 
 
 async def test_a_jar_is_weighed_and_labelled(shop: Shop) -> None:
@@ -86,7 +86,7 @@ async def test_a_jar_is_weighed_and_labelled(shop: Shop) -> None:
     weighing.tap("tare")
     await state(weighing, "tare_done")
     shop.scale.load = 0
-    await until(weighing.page, lambda page: page.grams is None)  # type: ignore[arg-type,attr-defined]
+    await until(weighing.page, lambda page: page.grams is None)
     weighing.tap("pick", "530")
     shop.scale.moving, shop.scale.load = True, 626
     await state(weighing, "moving")
@@ -142,4 +142,4 @@ async def test_a_badge_then_a_photo(shop: Shop) -> None:
     await state(shop.booth, "kept")
     assert len(await shop.made.facts("photo")) == 1
     shop.reader_plug.unplug()
-    await until(shop.entrance.page, lambda page: page.state == "reader_absent", within=20)  # type: ignore[arg-type,attr-defined]
+    await until(shop.entrance.page, lambda page: page.state == "reader_absent", within=20)

@@ -44,7 +44,7 @@ class Stream:
 @asynccontextmanager
 async def serving(app: object) -> AsyncIterator[int]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(app, port=0, listening=port.set_result))  # type: ignore[arg-type]
+    task = asyncio.create_task(serve(app, port=0, listening=port.set_result))
     try:
         yield await port
     finally:
@@ -60,7 +60,7 @@ async def listening(port: int, page: str) -> AsyncIterator[Stream]:
     assert b" 200 " in head
     assert b"text/event-stream" in head
     try:
-        yield Stream(_Chunks(reader))  # type: ignore[arg-type]
+        yield Stream(_Chunks(reader))
     finally:
         writer.close()
 
@@ -167,6 +167,6 @@ async def test_between_two_beats_each_change_is_given_once() -> None:
     value.set(1)
     assert await anext(stream) == 1
     assert await anext(stream) is None
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     await settle()
     assert not value._waiters

@@ -10,7 +10,7 @@ from kiosk.shelf import OFTEN, OTHERS, SEARCH, Shelf, plain
 
 def stocked(**more: object) -> Shelf:
     shelf = Shelf()
-    shelf.stock(catalogue(**more))  # type: ignore[arg-type]
+    shelf.stock(catalogue(**more))
     return shelf
 
 

@@ -38,7 +38,7 @@ async def state(screen: Weighing) -> str:
 
 
 async def come(screen: Weighing, state: str) -> WeighingPage:
-    page = await until(screen.page, lambda page: page.state == state)  # type: ignore[attr-defined]
+    page = await until(screen.page, lambda page: page.state == state)
     assert isinstance(page, WeighingPage)
     return page
 
@@ -131,7 +131,7 @@ async def test_reprint_once_is_the_same_label(screen: Weighing, made: Bench) -> 
     for _ in range(5):
         screen.tap("reprint")
         await settle()
-    await until(screen.page, lambda page: page.state == "take" and "reprint" not in page.can)  # type: ignore[attr-defined]
+    await until(screen.page, lambda page: page.state == "take" and "reprint" not in page.can)
     assert len(made.printer.labels) == 2
     assert made.printer.labels[0] == made.printer.labels[1]
     first, second = await made.facts("label")
@@ -145,7 +145,7 @@ async def test_a_weight_that_changed_is_not_printed(
     put = made.store.outbox.put
 
     async def slowly(*given: object, **more: object) -> object:
-        envelope = await put(*given, **more)  # type: ignore[arg-type]
+        envelope = await put(*given, **more)
         made.scale.put(700)
         return envelope
 
@@ -346,9 +346,9 @@ async def test_the_next_person_finds_a_clean_screen(made: Bench) -> None:
         screen.tap("tab", "search")
         screen.tap("key", "5")
         screen.tap("pick", "541")
-        page = await until(screen.page, lambda page: page.product is None)  # type: ignore[attr-defined]
+        page = await until(screen.page, lambda page: page.product is None)
         assert isinstance(page, WeighingPage)
-        await until(screen.page, lambda page: page.language == "fr")  # type: ignore[attr-defined]
+        await until(screen.page, lambda page: page.language == "fr")
         assert not page.shelf.searching
 
 
@@ -387,7 +387,7 @@ async def test_a_new_catalogue_changes_the_price_in_view(screen: Weighing, made:
     await ready(screen, made)
     dearer = (product(104, "Pommes Gala", 395, "Fruits"), *PRODUCTS[1:])
     await made.store.catalogue.replace(catalogue(products=dearer))
-    page = await until(screen.page, lambda page: page.cents == 190)  # type: ignore[attr-defined]
+    page = await until(screen.page, lambda page: page.cents == 190)
     assert isinstance(page, WeighingPage)
     await made.store.catalogue.replace(catalogue(products=PRODUCTS[1:]))
     await come(screen, "pick")

@@ -99,7 +99,7 @@ async def test_everybody_who_waits_learns_of_the_end() -> None:
                 pass
 
         waiting = [asyncio.create_task(session.publish(A_FACT)) for _ in range(450)]
-        waiting.append(asyncio.create_task(read()))  # type: ignore[arg-type] # its result is Gone
+        waiting.append(asyncio.create_task(read()))  # its result is Gone
         while len(broker.unanswered) < session.receive_maximum:
             await asyncio.sleep(0.01)
         broker.hang_up()

@@ -110,7 +110,7 @@ class FakeStation:
             epoch=self.epoch,
             seq=self._first + len(self.rows),
             at=when,
-            clock=self.clock,  # type: ignore[arg-type]
+            clock=self.clock,
             boot=self.boot,
             up=up if up is not None else round((when - self.started).total_seconds() * 1000),
             kind=kind,

@@ -116,9 +116,9 @@ def modules(world: World) -> dict[str, ModuleType]:
             self.file = file
 
     found = {name: ModuleType(name) for name in ("picamera2", *_PARTS)}
-    found["picamera2"].Picamera2 = Picamera2  # type: ignore[attr-defined]
-    found["picamera2.encoders"].MJPEGEncoder = object  # type: ignore[attr-defined]
-    found["picamera2.outputs"].FileOutput = FileOutput  # type: ignore[attr-defined]
+    found["picamera2"].Picamera2 = Picamera2
+    found["picamera2.encoders"].MJPEGEncoder = object
+    found["picamera2.outputs"].FileOutput = FileOutput
     return found
 
 

@@ -203,8 +203,8 @@ def catalogue(*, age: timedelta = timedelta(), **more: object) -> Catalogue:
     return Catalogue(
         as_of=datetime.now(UTC) - age,
         digest="0" * 64,
-        products=more.get("products", PRODUCTS),  # type: ignore[arg-type]
-        rules=more.get("rules", RULES),  # type: ignore[arg-type]
+        products=more.get("products", PRODUCTS),
+        rules=more.get("rules", RULES),
     )
 
 
@@ -259,7 +259,7 @@ class Bench:
             folder=self.folder,
             devices={device.name: device for device in devices},
             badge_key=KEY,
-            clock=lambda: self.clock,  # type: ignore[arg-type,return-value]
+            clock=lambda: self.clock,
             link=self.link,
         )
 
@@ -280,10 +280,10 @@ class Bench:
         return [json.loads(row.body)["data"] for row in rows if row.kind == kind]
 
     def entrance(self, **more: object) -> Entrance:
-        return Entrance(self.station, EntranceSettings(reader="porte", **more))  # type: ignore[arg-type]
+        return Entrance(self.station, EntranceSettings(reader="porte", **more))
 
     def weighing(self, **more: object) -> Weighing:
-        settings = ScaleSettings(scale="balance", printer="etiquettes", **more)  # type: ignore[arg-type]
+        settings = ScaleSettings(scale="balance", printer="etiquettes", **more)
         return Weighing(self.station, settings)
 
     def booth(self) -> Booth:
@@ -307,7 +307,7 @@ async def fill(made: Bench, *, age: timedelta = timedelta()) -> None:
 @asynccontextmanager
 async def running(*screens: object) -> AsyncIterator[None]:
     """Run state machines for the length of a block; a bug in one fails the test."""
-    tasks = [asyncio.create_task(screen.run()) for screen in screens]  # type: ignore[attr-defined]
+    tasks = [asyncio.create_task(screen.run()) for screen in screens]
     await asyncio.sleep(0)
     try:
         yield
@@ -324,7 +324,7 @@ async def until(value: "Value[object]", condition: object, *, within: float = 10
     """The first page for which `condition` holds."""
     async with asyncio.timeout(within):
         async for page in value.changes():
-            if condition(page):  # type: ignore[operator]
+            if condition(page):
                 return page
     raise AssertionError
 
