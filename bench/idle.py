@@ -6,14 +6,11 @@ The one rule: the kernel counts, over long enough for its 10 ms ticks not to mat
 import asyncio
 import os
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.eyes import Stream
-from bench.memory import SCREENS
 from bench.row import Row
-from bench.station import daemon, station
-from mqtt.broker import PrivateBroker
+from bench.station import daemon
+from bench.watched import watched_station
 
 SETTLE_S = 5.0
 MEASURED_S = 20.0
@@ -21,14 +18,7 @@ BUDGET_PERCENT = 0.5
 
 
 async def run(folder: Path) -> list[Row]:
-    async with (
-        PrivateBroker(folder / "broker") as broker,
-        station(folder, mqtt_url=broker.url) as stage,
-        AsyncExitStack() as pages,
-    ):
-        await stage.start()
-        for screen in SCREENS:
-            await pages.enter_async_context(Stream.open(f"{stage.url}/{screen}"))
+    async with watched_station(folder) as stage:
         await asyncio.sleep(SETTLE_S)
         process = Path(f"/proc/{daemon(stage)}")
         asked = stage.bench.scale.requests

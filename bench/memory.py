@@ -6,16 +6,14 @@ The one rule: the daemon's own process and nothing else; broker and browser are 
 import asyncio
 import random
 import re
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.eyes import Stream, tap
 from bench.row import Row
-from bench.station import MEMBERS, badge, daemon, station
+from bench.station import MEMBERS, badge, daemon
+from bench.watched import watched_station
 from edged.demo.stage import Stage
-from mqtt.broker import PrivateBroker
 
-SCREENS = ("entrance", "scale", "photo")
 SETTLE_S = 4.0
 SCANS = 300
 """All over the directory, so that what the store caches of it is in memory, too."""
@@ -24,14 +22,7 @@ BUDGET_MIB = 60.0
 
 
 async def run(folder: Path) -> list[Row]:
-    async with (
-        PrivateBroker(folder / "broker") as broker,
-        station(folder, mqtt_url=broker.url) as stage,
-        AsyncExitStack() as pages,
-    ):
-        await stage.start()
-        for screen in SCREENS:
-            await pages.enter_async_context(Stream.open(f"{stage.url}/{screen}"))
+    async with watched_station(folder) as stage:
         await asyncio.sleep(SETTLE_S)
         rows = _rows(stage, "three pages open")
         await _work(stage)
