@@ -1,7 +1,7 @@
 """How many attendances a second an Odoo takes: ``python -m bench.limit HOW URL PASSWORD FIRST N``.
 
 The one rule: nothing stands between the calls and Odoo but the bridge's own wire. ``calls`` makes
-those that the bridge makes for a badge; ``load`` gives 100 rows at once. Prints facts a second.
+those that the bridge makes for one badge; ``load`` gives 100 rows at once. Prints facts a second.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ async def measure(how: str, url: str, password: str, employees: range) -> float:
     began = time.monotonic()
     if how == "calls":
         for employee in employees:
-            await attendance.badge(odoo, names, uuid.uuid4().hex, employee, datetime.now(UTC))
+            passage = attendance.Passage(uuid.uuid4().hex, employee, to_odoo(datetime.now(UTC)))
+            await attendance.bring(odoo, names, [passage])
     else:
         for place in range(0, len(employees), ROWS):
             await _load(odoo, names, employees[place : place + ROWS])

@@ -4,8 +4,9 @@ The one rule: a fact leaves `waiting` only when Odoo (or our own record) has it,
 has to look at it. Odoo being away parks nothing; a fact that Odoo refuses is parked and never
 holds up the ones behind it; many refusals in a row are not the facts' fault, and that kind rests.
 
-Order is kept per station. A fact made before its station's clock was right waits for the `clock`
-fact of that boot, if its time matters to Odoo.
+Order is kept per station. Neighbours of one effect go together where it can; when that fails, for
+whatever reason, they go one at a time, so that only the guilty one is judged. A fact made before
+its station's clock was right waits for the `clock` fact of that boot, if its time matters to Odoo.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ import logging
 import sqlite3
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,10 +30,11 @@ from bridge.odoo import Odoo
 from bridge.profile import Profile
 from bridge.thread import OneThread
 from bridge.wire import Denied, Final, OdooError, ProgrammingFault, Unavailable
-from mqtt.messages import FACT_KINDS
+from mqtt.messages import FACT_KINDS, Message
 
 log = logging.getLogger(__name__)
 
+BATCH = 100
 LONGEST_WAIT_S = 30.0
 LOOK_S = 5.0
 """Another process may have let a parked fact go: look this often."""
@@ -67,6 +70,8 @@ class Applier:
         self._refused: Counter[str] = Counter()
         self._silences: Counter[str] = Counter()
         self._away = 0
+        self._singly = 0
+        """So many facts go one at a time, because together they did not."""
 
     def wake(self) -> None:
         """There is something new in the inbox."""
@@ -97,22 +102,49 @@ class Applier:
         for waits in (self._resting, self._paused):
             for name in [name for name, until in waits.items() if until <= now]:
                 del waits[name]
-        fact = await self._thread(
-            self._inbox.next,
+        facts = await self._thread(
+            self._inbox.waiting,
             self._site,
+            1 if self._singly else BATCH,
             not_stations=list(self._resting),
             not_kinds=list(self._paused),
         )
-        if fact is None:
+        if not facts:
             ends = [*self._resting.values(), *self._paused.values()]
             await self._sleep(min([LOOK_S, *(end - now for end in ends)]))
-        else:
-            await self._try(fact)
+        elif not await self._together(facts):
+            self._singly = max(0, self._singly - 1)
+            await self._try(facts[0])
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+    async def _together(self, facts: Sequence[Fact]) -> bool:
+        """Bring the first of `facts` in a few calls; False: they have to go one at a time."""
+        effect = self._effects.get(facts[0].kind)
+        run = list(takewhile(lambda fact: self._effects.get(fact.kind) is effect, facts))
+        if len(run) == 1 or not isinstance(effect, effects.Batch):
+            return False
+        try:
+            records = await effect.apply_batch(self._shop, [(fact, _data(fact)) for fact in run])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it comes again where it belongs
+            log.debug("%s: %d facts together: %s", self._site, len(run), type(error).__name__)
+            self._singly = len(run)
+            return False
+        if records:
+            await self._done(list(zip(run, records, strict=False)))
+        return bool(records)
+
+    async def _done(self, facts: Sequence[tuple[Fact, Mapping[str, Any] | None]]) -> None:
+        await self._thread(self._inbox.done, facts)
+        self._away = 0
+        for fact, _ in facts:
+            self._refused.pop(fact.kind, None)
+            self._silences.pop(fact.id, None)
+        for station in {fact.station for fact, _ in facts}:
+            self._settled(station)
 
     async def _try(self, fact: Fact) -> None:
         try:
@@ -126,11 +158,7 @@ class Applier:
         except ValidationError:
             await self._park(fact, "the data do not fit the kind")
         else:
-            await self._thread(self._inbox.done, fact, record)
-            self._away = 0
-            self._refused.pop(fact.kind, None)
-            self._silences.pop(fact.id, None)
-            self._settled(fact.station)
+            await self._done([(fact, record)])
 
     async def _guarded(self, fact: Fact) -> Mapping[str, Any] | None:
         """A fault of ours is the fact's trouble, not that of the ones behind it."""
@@ -147,10 +175,7 @@ class Applier:
 
     async def _apply(self, fact: Fact) -> Mapping[str, Any] | None:
         """Bring one fact to Odoo; or return what our own record is to keep of it."""
-        model = FACT_KINDS.get(fact.kind)
-        if model is None:
-            raise Final("unknown kind")
-        data = model.model_validate(fact.envelope.data)
+        data = _data(fact)
         if fact.kind == "clock":
             return None  # it dated other facts when it came
         return await self._effects[fact.kind].apply(self._shop, fact, data)
@@ -199,3 +224,11 @@ class Applier:
         log.warning("%s/%s: fact %s parked: %s", self._site, fact.station.name, fact.id, why)
         await self._thread(self._inbox.park, fact, why, detail)
         self._settled(fact.station)
+
+
+def _data(fact: Fact) -> Message:
+    """The fact's data as its kind's model. Raises `Final`, ValidationError."""
+    model = FACT_KINDS.get(fact.kind)
+    if model is None:
+        raise Final("unknown kind")
+    return model.model_validate(fact.envelope.data)

@@ -83,24 +83,25 @@ class Inbox:
             parked=tuple(Parked(seq=seq, id=fact, why=why) for seq, fact, why in parked),
         )
 
-    def next(
-        self, site: str, *, not_stations: Iterable[str] = (), not_kinds: Iterable[str] = ()
-    ) -> Fact | None:
-        """The oldest fact that waits, but for stations and kinds that rest."""
-        stations, kinds = list(not_stations), list(not_kinds)
-        row = self._ledger.row(
-            "SELECT n, station, body, tries FROM facts WHERE site = ? AND state = 0"
+    def waiting(
+        self,
+        site: str,
+        limit: int,
+        *,
+        not_stations: Iterable[str] = (),
+        not_kinds: Iterable[str] = (),
+    ) -> list[Fact]:
+        """The oldest facts that wait, at most `limit`, but for stations and kinds that rest."""
+        rows = self._ledger.execute(
+            "SELECT station, n, body, tries FROM facts WHERE site = ? AND state = 0"
             " AND station NOT IN (SELECT value FROM json_each(?))"
-            " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT 1",
-            site,
-            json.dumps(stations),
-            json.dumps(kinds),
-        )
-        if row is None:
-            return None
-        n, station, body, tries = row
+            " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ?",
+            (site, json.dumps(list(not_stations)), json.dumps(list(not_kinds)), limit),
+        ).fetchall()
+        return [self._fact(Station(site, station), *row) for station, *row in rows]
+
+    def _fact(self, where: Station, n: int, body: bytes, tries: int) -> Fact:
         envelope = Envelope.model_validate_json(body)
-        where = Station(site, station)
         at, dated = self._date(where, envelope)
         datable = self._datable(where, envelope)
         return Fact(n, envelope.id, where, envelope.kind, envelope, at, dated, datable, tries)
@@ -130,29 +131,35 @@ class Inbox:
 
     # --- what became of it ----------------------------------------------------------------
 
-    def done(self, fact: Fact, record: Mapping[str, Any] | None = None) -> None:
-        """Odoo has it; or, with `record`, the bridge itself keeps it, in the same transaction."""
+    def done(self, facts: Iterable[tuple[Fact, Mapping[str, Any] | None]]) -> None:
+        """Odoo has them; or, with a record, the bridge itself keeps it, in the same transaction."""
+        facts = list(facts)
         with self._ledger.transaction():
-            if record is not None:
-                clock: str = fact.envelope.clock
-                if clock == "unsynced" and fact.dated:
-                    clock = "repaired"
-                self._ledger.execute(
-                    "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        fact.id,
-                        fact.station.site,
-                        fact.station.name,
-                        fact.kind,
-                        fact.envelope.boot,
-                        min(max(fact.envelope.up, 0), LONGEST_UP_MS),
-                        clock,
-                        to_ms(fact.at),
-                        json.dumps(record, ensure_ascii=False),
-                    ),
-                )
-            self._settle(fact.n, State.DONE)
-        self.blobs.drop(fact.id)
+            for fact, record in facts:
+                if record is not None:
+                    self._keep(fact, record)
+                self._settle(fact.n, State.DONE)
+        for fact, _ in facts:
+            self.blobs.drop(fact.id)
+
+    def _keep(self, fact: Fact, record: Mapping[str, Any]) -> None:
+        clock: str = fact.envelope.clock
+        if clock == "unsynced" and fact.dated:
+            clock = "repaired"
+        self._ledger.execute(
+            "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                fact.id,
+                fact.station.site,
+                fact.station.name,
+                fact.kind,
+                fact.envelope.boot,
+                min(max(fact.envelope.up, 0), LONGEST_UP_MS),
+                clock,
+                to_ms(fact.at),
+                json.dumps(record, ensure_ascii=False),
+            ),
+        )
 
     def park(self, fact: Fact, why: str, detail: str = "") -> None:
         self._settle(fact.n, State.PARKED, why, detail)

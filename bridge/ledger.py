@@ -27,10 +27,6 @@ class State(IntEnum):
     DROPPED = 4
 
 
-class InboxFull(Exception):
-    """The disk has too little room: nothing was stored."""
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """A message as it came: `what` is "fact" or "blob", `name` the kind or the fact's id.

@@ -7,12 +7,12 @@ and `bridge.apply` decides.
 The modules of this folder are the effects, by name. Each has what `Effect` says.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from bridge.ledger import Fact
 from bridge.odoo import Odoo
@@ -45,6 +45,18 @@ class Effect(Protocol):
     async def apply(self, shop: Shop, fact: Fact, data: Message) -> Mapping[str, Any] | None:
         """Bring one fact to Odoo, `data` being its data as its kind's model. Returns what the
         bridge's own record is to keep of it, None for nothing. Raises `OdooError` or `Hold`.
+        """
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """What a module may have besides: many facts in a few calls, for the hours after an outage."""
+
+    async def apply_batch(
+        self, shop: Shop, facts: Sequence[tuple[Fact, Message]]
+    ) -> Sequence[Mapping[str, Any] | None]:
+        """Bring as many of `facts` as go together, from the first on, perhaps none. Returns for
+        each of those what `apply` does. Whatever it raises, all are then applied one at a time.
         """
 
 

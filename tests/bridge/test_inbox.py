@@ -16,7 +16,7 @@ from support.bridging import uuid7
 from bridge.blobs import Blobs
 from bridge.inbox import Inbox
 from bridge.intake import UNREADABLE_TRIES, InboxFull
-from bridge.ledger import Gap, Item, Station
+from bridge.ledger import Fact, Gap, Item, Station
 from mqtt.messages import Envelope
 
 HERE = Station("demo", "entree")
@@ -41,6 +41,10 @@ def inbox(tmp_path: Path) -> Any:
     inbox = Inbox(tmp_path / "inbox")
     yield inbox
     inbox.close()
+
+
+def oldest(inbox: Inbox) -> Fact | None:
+    return next(iter(inbox.waiting("demo", 1)), None)
 
 
 def stored(inbox: Inbox) -> int:
@@ -85,7 +89,7 @@ def test_the_first_bytes_are_kept_and_others_raise_an_alarm(
     inbox.store([other])
     assert inbox.counts("demo")["strays"] == 1
     assert caplog.text.count("other bytes") == 1
-    kept = inbox.next("demo")
+    kept = oldest(inbox)
     assert kept is not None
     assert kept.envelope.data == {"x": 1}
 
@@ -124,10 +128,10 @@ def test_what_is_no_fact_is_put_aside(inbox: Inbox, body: bytes) -> None:
 def test_a_senseless_uptime_is_the_facts_trouble_alone(inbox: Inbox, up: int) -> None:
     clock = {"boot": "b1", "up": 5, "at": "2026-11-21T09:00:00.000Z"}
     inbox.store([fact(1, clock="unsynced", up=up), fact(2, "clock", clock), fact(3)])
-    label = inbox.next("demo")
+    label = oldest(inbox)
     assert label is not None
     assert not label.dated
-    inbox.done(label, {})
+    inbox.done([(label, {})])
     assert stored(inbox) == 3
 
 
@@ -144,13 +148,13 @@ def test_a_hole_is_accepted_only_ahead(inbox: Inbox) -> None:
 
 def test_done_counts_up_to_the_first_that_is_not(inbox: Inbox) -> None:
     inbox.store([fact(1, clock="unsynced"), fact(2), fact(3)])
-    one = inbox.next("demo")
+    one = oldest(inbox)
     assert one is not None
     inbox.hold(one)
-    two = inbox.next("demo")
+    two = oldest(inbox)
     assert two is not None
-    inbox.done(two)
-    three = inbox.next("demo")
+    inbox.done([(two, None)])
+    three = oldest(inbox)
     assert three is not None
     inbox.park(three, "because", "Camille Durand …")
     ack = inbox.ack(HERE)
@@ -173,12 +177,12 @@ def test_what_would_release_a_fact_may_come_while_it_is_looked_at(
 ) -> None:
     """Else it would be held for ever: neither comes a second time."""
     inbox.store([fact(1, clock="unsynced")])
-    looked_at = inbox.next("demo")
+    looked_at = oldest(inbox)
     assert looked_at is not None
     assert looked_at.datable
     inbox.store([meanwhile])
     inbox.hold(looked_at)
-    again = inbox.next("demo")
+    again = oldest(inbox)
     assert again is not None
     assert again.id == looked_at.id
     assert again.dated or not again.datable
@@ -186,12 +190,12 @@ def test_what_would_release_a_fact_may_come_while_it_is_looked_at(
 
 def test_a_fact_without_a_time_is_kept_back_until_its_boot_has_one(inbox: Inbox) -> None:
     inbox.store([fact(1, clock="unsynced")])
-    looked_at = inbox.next("demo")
+    looked_at = oldest(inbox)
     assert looked_at is not None
     inbox.hold(looked_at)
-    assert inbox.next("demo") is None
+    assert oldest(inbox) is None
     inbox.store([fact(2, "clock", CLOCK)])
-    released = inbox.next("demo")
+    released = oldest(inbox)
     assert released is not None
     assert released.dated
     assert released.at == AT + timedelta(seconds=1)
@@ -225,10 +229,10 @@ def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
 
 def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox) -> None:
     inbox.store([fact(1, clock="unsynced", up=60_000)])
-    label = inbox.next("demo")
+    label = oldest(inbox)
     assert label is not None
     assert not label.dated
-    inbox.done(label, {"net_g": 482})
+    inbox.done([(label, {"net_g": 482})])
     clock = {"boot": "b1", "up": 120_000, "at": "2026-11-21T09:00:00.000Z"}
     inbox.store([fact(2, "clock", clock)])
     row = inbox._ledger.row("SELECT at, clock FROM record")
@@ -238,9 +242,9 @@ def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox) -> No
 def test_pruning_forgets_what_was_settled_and_still_knows_a_duplicate(inbox: Inbox) -> None:
     first, second = fact(1), fact(2)
     inbox.store([first, second])
-    one = inbox.next("demo")
+    one = oldest(inbox)
     assert one is not None
-    inbox.done(one, {})
+    inbox.done([(one, {})])
     inbox._ledger.execute("UPDATE facts SET received = 0")
     inbox.prune(30)
     assert inbox.counts("demo")["done"] == 0
@@ -271,9 +275,9 @@ def test_a_photo_needs_its_bytes(inbox: Inbox, tmp_path: Path) -> None:
     assert inbox.store([blob(one, b"jpeg"), photo(1, b"jpeg", one)]).gaps == {HERE: None}
     file = tmp_path / "inbox" / "blobs" / one
     assert oct(file.stat().st_mode)[-3:] == "600"
-    waiting = inbox.next("demo")
+    waiting = oldest(inbox)
     assert waiting is not None
-    inbox.done(waiting)
+    inbox.done([(waiting, None)])
     assert not file.exists()
     inbox.store([blob(one, b"jpeg")])
     assert not file.exists()

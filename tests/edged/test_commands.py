@@ -251,8 +251,7 @@ async def test_a_parked_fact_is_one_line_with_odoos_own_words(tmp_path: Path) ->
         )  # fmt: skip
         body = envelope.model_dump_json().encode()
         inbox.store([Item("demo", "borne-1", "fact", "label", body)])
-        waiting = inbox.next("demo")
-        assert waiting is not None
+        (waiting,) = inbox.waiting("demo", 1)
         inbox.park(waiting, "hr.attendance.load: refused", "Il manque\n\nl’employé.\n")
     first, second = inbox.parked()
     inbox.close()

@@ -10,7 +10,8 @@ from support.bridging import uuid7
 
 from bridge import profile
 from bridge.effects import attendance
-from bridge.odoo import Odoo
+from bridge.effects.attendance import Passage
+from bridge.odoo import Odoo, to_odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
 from bridge.wire import Final, NotAllowed, Rejected, Unavailable
@@ -33,7 +34,8 @@ class Clocked:
         self.odoo = Odoo("demo", JsonRpc(standin.url, NAME, "bridge", lambda: PASSWORD))
 
     async def badge(self, when: datetime, fact: str = "", employee: int = NADIA) -> None:
-        await attendance.badge(self.odoo, NAMES, fact or uuid7(), employee, when)
+        passage = Passage(fact or uuid7(), employee, to_odoo(when))
+        await attendance.bring(self.odoo, NAMES, [passage])
 
     def rows(self, employee: int = NADIA) -> list[tuple[str, str]]:
         return sorted(
@@ -131,6 +133,34 @@ async def test_every_order_of_two_pairs_leaves_employees_able_to_check_in(shop: 
         assert any("21:00" in row or "20:00" in row for row in shop.rows(employee))
 
 
+async def test_many_at_once_are_in_or_out_each(shop: Clocked) -> None:
+    """One search, one load, one read, and a write for each who goes."""
+    await shop.badge(at(8))
+    await shop.badge(at(8, 30), employee=PAUL)
+    await shop.badge(at(12), employee=PAUL)
+    with shop.standin.database.transaction():
+        third = shop.standin.database.create("hr.employee", {"name": "Third"})
+        fourth = shop.standin.database.create("hr.employee", {"name": "Fourth"})
+    shop.standin.server.calls.clear()
+    times = {NADIA: at(12), PAUL: at(12, 0), third: at(7), fourth: at(18)}
+    passages = [Passage(uuid7(), who, to_odoo(when)) for who, when in times.items()]
+    await attendance.bring(shop.odoo, NAMES, passages)
+    assert shop.standin.server.calls == {
+        f"hr.attendance.{method}": 1 for method in ("search_read", "write", "load", "read")
+    }
+    told = [("08:00", "12:00")], [("08:30", "12:00")], [("07:00", "")], [("18:00", "")]
+    assert tuple(map(shop.rows, times)) == told
+    await attendance.bring(shop.odoo, NAMES, passages)
+    assert tuple(map(shop.rows, times)) == told
+
+
+async def test_one_bad_of_many_and_none_is_checked_in(shop: Clocked) -> None:
+    passages = [Passage(uuid7(), who, to_odoo(at(8))) for who in (NADIA, 4711, PAUL)]
+    with pytest.raises(Rejected):
+        await attendance.bring(shop.odoo, NAMES, passages)
+    assert shop.rows() == shop.rows(PAUL) == []
+
+
 async def test_what_odoo_refuses(shop: Clocked) -> None:
     with pytest.raises(Rejected) as caught:
         await shop.badge(at(8), employee=4711)
@@ -138,7 +168,7 @@ async def test_what_odoo_refuses(shop: Clocked) -> None:
     assert "hr.attendance" in caught.value.detail or "Record does not" in caught.value.detail
     lowly = Odoo("demo", JsonRpc(shop.standin.url, NAME, "lowly", lambda: "lowly"))
     with pytest.raises(NotAllowed):
-        await attendance.badge(lowly, NAMES, uuid7(), NADIA, at(8))
+        await attendance.bring(lowly, NAMES, [Passage(uuid7(), NADIA, to_odoo(at(8)))])
     await lowly.close()
 
 
