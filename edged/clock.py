@@ -8,10 +8,12 @@ import asyncio
 import ctypes
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from mqtt.messages import Clock, ClockData
 from store.envelope import boot_id, uptime_ms
+from store.errors import StoreFull
 from store.outbox import Outbox
 
 _STA_UNSYNC = 0x0040
@@ -70,14 +72,18 @@ class ClockQuality:
         return "synced" if now - self._last < _HOLDOVER_AFTER_S else "holdover"
 
 
-async def tell_when_right(quality: Callable[[], Clock], outbox: Outbox) -> None:
-    """Put a `clock` fact when a clock that was wrong at our start becomes right, then return.
+async def tell_when_right(
+    quality: Callable[[], Clock], outbox: Outbox, *, look_s: float = LOOK_S
+) -> None:
+    """Put a `clock` fact whenever the clock is right and facts wait to be dated; for ever.
 
-    Facts made before carry `boot` and `up`; with this one the bridge can work out their time.
+    Such facts carry `boot` and `up`; with this one the bridge can work out their time. They may be
+    those of a daemon that ended before the clock became right.
     """
-    if quality() != "unsynced":
-        return
-    while quality() == "unsynced":  # noqa: ASYNC110 - the kernel calls nobody
-        await asyncio.sleep(LOOK_S)
-    data = ClockData(boot=boot_id(), up=uptime_ms(), at=datetime.now(UTC))
-    await outbox.put("clock", data)
+    while True:
+        right = quality() != "unsynced"  # asked also when nothing waits: it remembers when
+        if right and outbox.undated:
+            data = ClockData(boot=boot_id(), up=uptime_ms(), at=datetime.now(UTC))
+            with suppress(StoreFull):  # told by the outbox; the facts go on waiting
+                await outbox.put("clock", data)
+        await asyncio.sleep(look_s)

@@ -22,7 +22,7 @@ from store.envelope import Draft, Ids, boot_id, now_ms, uptime_ms
 from store.errors import StoreFull
 from store.journal import Journal
 from store.reserve import Reserve
-from store.schema import get_meta
+from store.schema import get_meta, set_meta
 from store.settling import (
     WAITING,
     Counts,
@@ -87,6 +87,9 @@ class Outbox:
         self._ids = Ids()
         self._counts = count(reader)
         self._purge_at = 0.0
+        self.undated = get_meta(reader, "undated") == self._boot
+        """Facts of this boot were made before the clock was right, and no `clock` fact came since;
+        also if another process of ours made them."""
         self.epoch = get_meta(reader, "epoch")
         self.last: Value[int] = Value(last_seq(reader))
         """The highest number that is on the disk."""
@@ -100,10 +103,11 @@ class Outbox:
 
         A caller that is cancelled meanwhile may have kept it. Raises `StoreFull`: it was not kept.
         """
+        clock = self._clock()  # first: if it is set right now, a right time may be called wrong
         draft = Draft(
             id=self._ids.next(),
             at=now_ms(),
-            clock=self._clock(),
+            clock=clock,
             boot=self._boot,
             up=uptime_ms(),
             kind=kind,
@@ -128,6 +132,7 @@ class Outbox:
         if not self._reserve.hold():
             raise StoreFull(self.trouble.get() or "store.full")
         attached = attachment is not None
+        undated = False if draft.kind == "clock" else True if draft.clock == "unsynced" else None
         if attachment is not None:
             await asyncio.to_thread(self._attachments.write, draft.id, attachment)
 
@@ -137,11 +142,15 @@ class Outbox:
                 f"INSERT INTO outbox({_ROW}, since) VALUES(?, ?, ?, ?, ?, ?)",
                 (envelope.seq, draft.id, draft.kind, body, attached, int(time.time())),
             )
+            if undated is not None:
+                set_meta(connection, "undated", draft.boot if undated else "")
             return envelope
 
         def committed(envelope: Envelope) -> None:
             self._counts += Counts(waiting=1, attached=int(attached))
             self.last.set(envelope.seq)
+            if undated is not None:
+                self.undated = undated
 
         try:
             return await self._writer.run(insert, durable=True, then=committed)
@@ -203,7 +212,7 @@ class Outbox:
         """
 
         def work(connection: Connection) -> tuple[int, Counts, Settled]:
-            there = rewind(connection, min(first, _NO_SEQ))
+            there = rewind(connection, min(max(first, 1), _NO_SEQ))
             return there, count(connection), settled(connection)
 
         def committed(result: tuple[int, Counts, Settled]) -> None:

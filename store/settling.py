@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mqtt.messages import Ack
+from mqtt.messages import Ack, Envelope
 from store.schema import get_meta, set_meta
 from store.writer import Connection
 
@@ -57,7 +57,8 @@ class Outcome:
     more: bool = False
     """There is more to apply: call again."""
     behind: bool = False
-    """The bridge has more of this store's facts than the store: its disk forgot some."""
+    """The bridge has more of this store's facts than the store: its disk forgot some, or is a copy
+    of an older one."""
 
 
 def last_seq(connection: Connection) -> int:
@@ -87,11 +88,9 @@ def settle(connection: Connection, ack: Ack) -> Outcome:
     """Apply an acknowledgement of this store's epoch, or a part of it (`Outcome.more`)."""
     last = last_seq(connection)
     behind = max(ack.stored, ack.done) > last
-    if behind:
-        # The numbers that this disk forgot must not be given to other facts.
-        last = max(ack.stored, ack.done)
-        _skip_to(connection, last)
     was = settled(connection)
+    if behind:
+        last = _number_anew(connection, was.stored, max(ack.stored, ack.done))
     told = Settled(max(was.stored, ack.stored, ack.done), max(was.done, ack.done))
     now = Settled(
         _step(connection, was.stored, told.stored), _step(connection, was.done, told.done)
@@ -150,7 +149,7 @@ def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, set[str]
     change = Counts()
     last = last_seq(connection)
     for parked in ack.parked:
-        if parked.seq > last:
+        if not 0 < parked.seq <= last:
             continue
         row = connection.execute(
             "SELECT state FROM outbox WHERE seq = ? AND id = ? AND state IN (?, ?)",
@@ -192,6 +191,27 @@ def _now() -> int:
 def _remember(connection: Connection, now: Settled) -> None:
     set_meta(connection, "stored", str(now.stored))
     set_meta(connection, "done", str(now.done))
+
+
+def _number_anew(connection: Connection, stored: int, taken: int) -> int:
+    """Give every fact that waits above `stored` a number above `taken`; returns the last one.
+
+    The numbers that this disk forgot belong to other facts: what has got one of them since would be
+    let go unseen at the bridge's word. A fact that the bridge has after all keeps its id, by which
+    the bridge knows it.
+    """
+    waiting = connection.execute(
+        "SELECT seq, body FROM outbox WHERE seq > ? AND state = ? ORDER BY seq", (stored, WAITING)
+    ).fetchall()
+    last = taken
+    for last, (seq, body) in enumerate(waiting, start=taken + 1):
+        envelope = Envelope.model_validate_json(body).model_copy(update={"seq": last})
+        connection.execute(
+            "UPDATE outbox SET seq = ?, body = ? WHERE seq = ?",
+            (last, envelope.model_dump_json().encode(), seq),
+        )
+    _skip_to(connection, last)
+    return last
 
 
 def _skip_to(connection: Connection, seq: int) -> None:

@@ -87,8 +87,12 @@ class Writer:
 
     def note_damage(self, error: Exception) -> None:
         """Have the file looked through at the next start, if `error` says that it is broken."""
-        if damaged(error):
+        if not damaged(error):
+            return
+        try:
             self._on_damage()
+        except OSError as refused:  # a failing card is read-only by now
+            log.error("store: damaged, and that cannot be marked: %s", refused)  # noqa: TRY400
 
     # --- on the thread -----------------------------------------------------------------------
 

@@ -108,7 +108,10 @@ async def test_numbers_that_cannot_be_change_nothing(tmp_path):
             await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=nonsense, done=nonsense))
             await outbox.acknowledge(Ack(epoch=outbox.epoch, parked=(parked,)))
             await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=-nonsense, done=-nonsense))
+            below = Parked(seq=-nonsense, id="x", why="?")
+            await outbox.acknowledge(Ack(epoch=outbox.epoch, parked=(below,)))
             await outbox.replay(nonsense)
+            assert await outbox.replay(-nonsense) == 1
         assert outbox.settled.get() == settling.Settled(0, 0)
         assert (await outbox.put("badge", fact())).seq == 3
         assert await outbox.replay(-5) == 1
@@ -219,11 +222,37 @@ async def test_a_disk_that_forgot_facts_gives_no_number_twice(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 3)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3))
         await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=12, done=12))
         assert outbox.last.get() == 12
         assert (await outbox.put("badge", fact())).seq == 13
         assert [row.seq for row in await outbox.waiting(0, 99)] == [13]
         assert (await store.journal.recent())[0].key == "store.behind"
+
+
+async def test_what_got_a_forgotten_number_is_not_let_go_with_it(tmp_path):
+    """A card restored from an image: what happens before the bridge is heard must reach it."""
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 2)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2, done=2))
+        made = [await outbox.put("badge", fact(n)) for n in range(3)]
+        photo = await outbox.put("photo", fact(), attachment=b"portrait")
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=4, done=4))  # it knows of two
+        assert outbox.settled.get() == settling.Settled(4, 4)
+        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=12, done=12))
+        rows = await outbox.waiting(0, 99)
+        assert [(row.seq, row.id) for row in rows] == [(13, made[2].id), (14, photo.id)]
+        kept = [Envelope.model_validate_json(row.body) for row in rows]
+        assert kept == [
+            made[2].model_copy(update={"seq": 13}),
+            photo.model_copy(update={"seq": 14}),
+        ]
+        assert rows[1].attachment is not None
+        assert (await outbox.put("badge", fact())).seq == 15
+        assert outbox.status().waiting == 3
+    async with opened(tmp_path) as store:
+        assert [row.seq for row in await store.outbox.waiting(0, 99)] == [13, 14, 15]
 
 
 async def test_a_photo_lies_beside_its_fact_until_odoo_has_it(tmp_path):

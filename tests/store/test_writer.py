@@ -1,10 +1,11 @@
 import asyncio
+import errno
 import sqlite3
 import threading
 
 import pytest
 
-from store.errors import StoreError
+from store.errors import StoreError, StoreFull
 from store.schema import connect_writer, migrate
 from store.writer import Writer
 
@@ -98,3 +99,26 @@ async def test_a_bug_in_something_that_rides_is_logged_and_the_writer_lives(writ
     writer.ride(fail, lambda _: None)
     assert await writer.run(found) == []
     assert "a line was not kept" in caplog.text
+
+
+async def test_damage_that_cannot_be_marked_is_a_refusal_and_the_writer_lives(tmp_path):
+    """As on a card that the kernel has made read-only because it fails."""
+
+    def read_only():
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def meet_damage(_connection):
+        broken = sqlite3.connect(tmp_path / "broken.sqlite")
+        try:
+            broken.execute("SELECT 1 FROM sqlite_master")
+        finally:
+            broken.close()
+
+    (tmp_path / "broken.sqlite").write_bytes(b"\xa5" * 4096)
+    writer = Writer(connect_writer(tmp_path / "w.sqlite"), on_damage=read_only)
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreFull) as refused:
+            await writer.run(meet_damage)
+        assert refused.value.key == "store.corrupted"
+        assert await writer.run(lambda _: "alive") == "alive"
+    await writer.close()
