@@ -7,9 +7,10 @@ Facts: linux/input-event-codes.h; a control character is Ctrl and a letter (`Ctr
 separator); readers in "ALT mode" hold Alt and type each character's number on the keypad.
 """
 
+import re
 import struct
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from badge_reader.keymap import ALONE, DEAD, KEYPAD, LAYOUTS, NOTHING
@@ -22,6 +23,8 @@ _TERMINATORS = {KEY_TAB, KEY_ENTER, KEY_KPENTER}
 _SHIFTS, _CTRLS, _ALT, _ALTGR, _CAPS = {42, 54}, {29, 97}, 56, 100, 58
 _MODIFIERS = _SHIFTS | _CTRLS | {_ALT, _ALTGR}
 _LONGEST = 4096
+# A number, or a UID of 4, 5, 7 or 10 bytes in hexadecimal.
+_IDENTITY = re.compile("[0-9]+|([0-9A-Fa-f]{2}){4,5}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}")
 
 KeyEvent = tuple[int, int, int]
 """Type, code, value, as in the kernel's `struct input_event`."""
@@ -189,24 +192,34 @@ def unpack(data: bytes) -> list[KeyEvent]:
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     """What key events mean (`edged decode hid-wedge`): `events` or `hex`, and `config.layout`.
 
-    `mismatch` is true when only another layout makes a number of them: `layouts` names those.
+    `texts`: all scans, when there are several. `mismatch` is true when only another layout makes a
+    number, or a card's UID, of them: `layouts` names those.
     """
     if "events" in vector:
-        events = [(int(type_), int(code), int(value)) for type_, code, value in vector["events"]]
+        events = [_event(event) for event in vector["events"]]
     elif "hex" in vector:
         events = unpack(bytes.fromhex(vector["hex"]))
     else:
         raise ValueError("give the key events as events or hex")
-    layout = str(dict(vector.get("config") or {}).get("layout", "us")).replace("_", "-")
+    layout = str(dict(vector.get("config") or {}).get("layout", "us")).lower().replace("_", "-")
     layout = "fr" if layout == "fr-azerty" else layout
     texts = _scans(events, layout)
     if not texts:
         dropped = any(event[:2] == (EV_SYN, SYN_DROPPED) for event in events)
         return {"kind": "malformed", "error": "dropped"} if dropped else {"kind": "incomplete"}
-    fits = [name for name in LAYOUTS if _is_number(_scans(events, name))]
-    mismatch = layout not in fits and bool(fits)
-    found = {"kind": "scan", "text": texts[-1], "scans": len(texts), "mismatch": mismatch}
-    return found | ({"layouts": fits} if mismatch else {})
+    fits = [name for name in LAYOUTS if _is_identity(_scans(events, name))]
+    found: dict[str, Any] = {"kind": "scan", "text": texts[-1], "events": len(texts)}
+    if len(texts) > 1:
+        found["texts"] = texts
+    found["mismatch"] = layout not in fits and bool(fits)
+    return found | ({"layouts": fits} if found["mismatch"] else {})
+
+
+def _event(given: Any) -> KeyEvent:
+    if not (isinstance(given, Sequence) and len(given) == 3 and {int} == {type(n) for n in given}):
+        raise ValueError(f"events: [type, code, value] expected, not {given!r:.40}")
+    type_, code, value = given
+    return type_, code, value
 
 
 def _scans(events: Iterable[KeyEvent], layout: str) -> list[str]:
@@ -215,5 +228,5 @@ def _scans(events: Iterable[KeyEvent], layout: str) -> list[str]:
     return [text for text in (*texts, keystrokes.flush()) if text]
 
 
-def _is_number(texts: list[str]) -> bool:
-    return bool(texts) and all(text.isascii() and text.isdigit() for text in texts)
+def _is_identity(texts: list[str]) -> bool:
+    return bool(texts) and all(_IDENTITY.fullmatch(text) for text in texts)

@@ -134,7 +134,8 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     if "hex" not in vector:
         raise ValueError("give the reader's bytes as hex")
     codec = Codec()
-    events = codec.feed(bytes.fromhex(vector["hex"]))
+    data = bytes.fromhex(vector["hex"])
+    events = codec.feed(data)
     cards = [event.uid for event in events if isinstance(event, Card)]
     if cards:
         uid = cards[-1]
@@ -151,7 +152,9 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     errors = [event.error for event in events if isinstance(event, Malformed)]
     if errors:
         return {"kind": "malformed", "error": errors[-1]}
-    return {"kind": "incomplete"} if codec.inside else {"kind": "malformed", "error": "frame"}
+    if codec.inside or not data:
+        return {"kind": "incomplete"}
+    return {"kind": "malformed", "error": "frame"}
 
 
 decode_id12 = decode

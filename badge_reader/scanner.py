@@ -162,12 +162,14 @@ _DECODE_IDLE_MS = 50
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     """What a capture means (`edged decode serial-scanner`): `hex` → the last scan in it.
 
-    `needs_idle_ms`: nothing but silence ends this scan. Raises ValueError without `hex`.
+    `texts`: all of them, when there are several. `needs_idle_ms`: nothing but silence ends this
+    scan. Raises ValueError without `hex`.
     """
     if "hex" not in vector:
         raise ValueError("give the scanner's bytes as hex")
     config = dict(vector.get("config") or {})
-    codec = Codec(tuple(config.get("no_read", ("NR",))))
+    no_read = config.get("no_read", "NR")
+    codec = Codec((no_read,) if isinstance(no_read, str) else tuple(no_read or ()))
     events = codec.feed(bytes.fromhex(vector["hex"]))
     after_silence = codec.flush()
     events += after_silence
@@ -177,6 +179,8 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     if not scans:
         return {"kind": "no_read"}
     found: dict[str, Any] = {"kind": "scan", "text": scans[-1].text, "events": len(events)}
+    if len(scans) > 1:
+        found["texts"] = [scan.text for scan in scans]
     if aim := scans[-1].aim:
         found["aim"] = aim
         found["symbology"] = SYMBOLOGIES.get(aim, SYMBOLOGIES.get(aim[0], "unknown"))

@@ -11,6 +11,8 @@ from typing import Any
 _LENGTHS = (4, 5, 7, 10)
 """Bytes in the UIDs there are: 4, 7, 10 (ISO 14443) and 5 (EM4100)."""
 
+_HEX = re.compile("[0-9A-Fa-f]{2}([ :-]?[0-9A-Fa-f]{2})*")
+
 
 def dec10(uid: bytes) -> str:
     """The low four bytes as ten digits ("8H10D"), as printed on most EM4100 cards."""
@@ -60,6 +62,8 @@ def presentations(uid: bytes) -> dict[str, str]:
         found["8H10D"] = dec10(uid)
         found["6H3D5D"] = wiegand24(uid)
         found["6H8D"] = wiegand24_plain(uid)
+        found["dec"] = str(int.from_bytes(uid, "big"))
+        found["dec_reversed"] = str(int.from_bytes(uid, "little"))
     if len(uid) == 4:
         found["8H10D_reversed"] = dec10(uid[::-1])
     return found
@@ -68,15 +72,16 @@ def presentations(uid: bytes) -> dict[str, str]:
 def candidates(text: str) -> list[str]:
     """The UIDs, as hex in both orders, that a number typed from a card may stand for."""
     typed = text.strip()
-    if typed.isascii() and typed.isdigit():
+    if typed.isascii() and typed.isdigit() and len(typed) <= 13:
         value = int(typed)
-        size = 4 if value < 1 << 32 and len(typed) <= 10 else 5
-        if value >= 1 << 40 or len(typed) > 13:
+        if value >= 1 << 40:
             return []
-        uid = value.to_bytes(size, "big")
-    elif re.fullmatch("[0-9A-Fa-f]+", typed) and len(typed) in [2 * size for size in _LENGTHS]:
-        uid = bytes.fromhex(typed)
+        uid = value.to_bytes(4 if value < 1 << 32 and len(typed) <= 10 else 5, "big")
+    elif _HEX.fullmatch(typed):
+        uid = bytes.fromhex(typed.replace(":", "").replace("-", ""))
     else:
+        return []
+    if len(uid) not in _LENGTHS:
         return []
     return list(dict.fromkeys([uid.hex().upper(), uid[::-1].hex().upper()]))
 
@@ -91,21 +96,30 @@ def low24(text: str) -> str | None:
 
 
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
-    """`hex`: a UID's presentations. `input`: what a number read off a card may stand for.
+    """`hex`: a UID's presentations. `input`: what a number read off a card may stand for, or the
+    two numbers that stand on it (``0007812345 119,13561``).
 
     Raises ValueError when there is neither, or no UID of that length.
     """
     if "input" in vector:
-        text = str(vector["input"])
-        found: dict[str, Any] = {"kind": "card"}
-        if low := low24(text):
-            found["low24"] = low
-        if possible := candidates(text):
-            found["candidates"] = possible
-        return found if len(found) > 1 else {"kind": "malformed"}
+        return _typed(str(vector["input"]))
     if not vector.get("hex"):
         raise ValueError("give a UID as hex or a card's number as input")
     uid = bytes.fromhex(vector["hex"])
     if len(uid) not in _LENGTHS:
         raise ValueError(f"a UID has 4, 5, 7 or 10 bytes, not {len(uid)}")
     return {"kind": "card", **presentations(uid)}
+
+
+def _typed(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "card"}
+    words = [text] if _HEX.fullmatch(text.strip()) else text.split()
+    for word in words:
+        low, possible = low24(word), candidates(word)
+        if low:
+            found["low24"] = low
+        if possible:
+            found["candidates"] = possible
+        if not (low or possible):
+            return {"kind": "malformed"}
+    return found if words else {"kind": "malformed"}

@@ -122,7 +122,12 @@ def _add_bench(commands: _Commands) -> None:
 
 def _add_decode(commands: _Commands) -> None:
     decode = commands.add("decode", "print what captured bytes mean, as JSON")
-    decode.add_argument("protocol", nargs="?", help="such as mettler-8217; `--list` names them")
+    decode.add_argument(
+        "protocol",
+        nargs="*",
+        metavar="PROTOCOL",
+        help="such as mettler-8217; `--list` names them. Its family may stand before it",
+    )
     decode.add_argument("--list", action="store_true", help="list the protocols")
     decode.add_argument(
         "--batch",

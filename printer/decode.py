@@ -3,12 +3,14 @@
 The one rule: an argument that is missing or out of range is a `ValueError` which names it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from printer import encode
 
 _HRI = {"none": 0, "above": 1, "below": 2, "both": 3}
+_CODE_PAGES = {"cp437": 0, "cp850": 2, "cp1252": 16, "cp858": 19}
 _ECC = {"L": 48, "M": 49, "Q": 50, "H": 51}
 
 
@@ -28,6 +30,15 @@ class _Arguments:
             raise ValueError(f"{name}: a text expected, not {value!r}")  # noqa: TRY004
         return value
 
+    def bits(self, name: str) -> list[str]:
+        rows = self._given.get(name)
+        whole = isinstance(rows, list) and all(isinstance(row, str) for row in rows)
+        if not whole or not rows or not re.fullmatch("[01]+", "".join(rows)):
+            raise ValueError(f"{name}: a list of rows of 0 and 1 expected")
+        if len(set(map(len, rows))) != 1 or not 0 < len(rows[0]) <= 8 * 0xFFFF:
+            raise ValueError(f"{name}: rows of one length expected")
+        return list(rows)
+
     def choice(self, name: str, of: Mapping[str, int], default: str | None = None) -> int:
         value = self.text(name, default)
         if value not in of:
@@ -43,6 +54,25 @@ def _raster_headers(given: _Arguments) -> bytes:
     return b"".join(encode.raster_header(width, count) for count in rows)
 
 
+def _raster(given: _Arguments) -> bytes:
+    """GS v 0 for `rows` of ``0`` and ``1`` (black), filled up to whole bytes with white."""
+    rows = given.bits("rows")
+    width = (len(rows[0]) + 7) // 8
+    data = [int(row.ljust(8 * width, "0"), 2).to_bytes(width, "big") for row in rows]
+    most = given.number("max_rows", 1, 0xFFFF, encode.SLICE)
+    slices = [data[top : top + most] for top in range(0, len(data), most)]
+    return b"".join(encode.raster_header(width, len(part)) + b"".join(part) for part in slices)
+
+
+def _text(given: _Arguments) -> bytes:
+    """ESC t, then the text: the euro sign is in code page 858, and in no older one."""
+    page = given.choice("codepage", _CODE_PAGES, "cp858")
+    try:
+        return b"\x1bt" + bytes([page]) + given.text("text").encode(given.text("codepage", "cp858"))
+    except UnicodeEncodeError as error:
+        raise ValueError(f"text: {error.object[error.start]!r} is not in this code page") from None
+
+
 def _barcode_setup(given: _Arguments) -> bytes:
     """GS h, GS w, GS H."""
     height = given.number("height", 1, 255)
@@ -53,6 +83,7 @@ def _barcode_setup(given: _Arguments) -> bytes:
 
 def _ean13(given: _Arguments) -> bytes:
     """GS k, function B (length first) or A (NUL at the end)."""
+    given.choice("type", {"EAN13": 67}, "EAN13")
     digits = given.text("data")
     if not (digits.isascii() and digits.isdigit() and len(digits) in (12, 13)):
         raise ValueError(f"data: 12 or 13 digits expected, not {digits!r}")
@@ -89,9 +120,12 @@ def _drawer(given: _Arguments) -> bytes:
 
 _COMMANDS: Mapping[str, Callable[[_Arguments], bytes]] = {
     "init": lambda _: encode.INIT,
+    "raster": _raster,
     "raster_header_only": _raster_headers,
     "barcode_setup": _barcode_setup,
+    "barcode": _ean13,
     "ean13": _ean13,
+    "text": _text,
     "qr": _qr,
     "label_feed": lambda _: encode.LABEL_FEED,
     "asb": lambda given: encode.asb(given.number("mask", 0, 255)),
@@ -127,7 +161,7 @@ _NAMES = {
     "serial": ("SN", "SERN", "SERIALNUMBER"),
 }
 _RECEIPT = ("ESC/POS", "ESCPOS", "STAR")
-_LABEL = ("ZPL", "EPL", "TSPL", "CPCL", "DPL", "SBPL", "FGL", "PT-CBP")
+_LABEL = ("ZPL", "EZPL", "EPL", "TSPL", "CPCL", "DPL", "SBPL", "FGL", "PT-CBP", "ESCLABEL")
 
 
 def decode_ieee1284(vector: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,12 +171,13 @@ def decode_ieee1284(vector: Mapping[str, Any]) -> dict[str, Any]:
     """
     text = vector.get("input")
     if text is None:
-        data = bytes.fromhex(vector.get("hex") or "")
-        if int.from_bytes(data[:2], "big") in (len(data), len(data) - 2):
-            data = data[2:]
-        text = data.decode("latin-1")
+        text = bytes.fromhex(vector.get("hex") or "").decode("latin-1")
+    text = str(text)
+    length = int.from_bytes(text[:2].encode("latin-1", "replace"), "big")
+    if length in (len(text), len(text) - 2):
+        text = text[2:]
     fields: dict[str, str] = {}
-    for pair in str(text).strip("\0").split(";"):
+    for pair in text.strip("\0").split(";"):
         name, colon, value = pair.partition(":")
         if colon:
             fields.setdefault(name.strip().upper(), value.strip())

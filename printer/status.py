@@ -221,12 +221,15 @@ def _paper(byte: int, near_end: IntFlag, end: IntFlag) -> Paper:
 def decode_dle_eot(vector: Mapping[str, Any]) -> dict[str, Any]:
     """What a `response` to the `request` DLE EOT n (``10 04 n``) or GS r 1 (``1D 72 01``) says."""
     request = bytes.fromhex(vector.get("request") or "")
-    response = bytes.fromhex(vector.get("response") or vector.get("hex") or "")
     real_time = len(request) == 3 and request[:2] == b"\x10\x04" and 1 <= request[2] <= 4
     if not real_time and request not in (b"\x1dr\x01", b"\x1dr1"):
         raise ValueError("request: DLE EOT n (10 04 01 to 10 04 04) or GS r 1 (1D 72 01) expected")
+    response = _said(vector)
+    if response is None:
+        return {"kind": "command"}
     if not response:
-        return {"kind": "timeout"}
+        about_paper = not real_time or request[2] == 4
+        return _SILENT | ({"paper": str(Paper.UNKNOWN)} if about_paper else {})
     parser = StatusParser()
     skipped = 0
     for event in parser.feed(response):
@@ -239,6 +242,20 @@ def decode_dle_eot(vector: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "incomplete" if parser.incomplete else "malformed", "skipped": skipped}
 
 
+_SILENT = {"kind": "timeout", "state": "unknown"}
+"""Silence is not "OK"."""
+
+
+def _said(vector: Mapping[str, Any]) -> bytes | None:
+    """What came from the printer; None when nothing was to come. Raises ValueError for neither."""
+    given = vector.get("response")
+    if given is None:
+        given = vector.get("hex")
+    if given is None and not vector.get("request"):
+        raise ValueError("give the printer's bytes as response or hex")
+    return bytes.fromhex(given) if given is not None else None
+
+
 def _answer(question: int, byte: int) -> dict[str, Any]:
     said: dict[str, Any] = {"kind": "status", "n": question}
     if question == 4:
@@ -247,20 +264,25 @@ def _answer(question: int, byte: int) -> dict[str, Any]:
 
 
 def decode_asb(vector: Mapping[str, Any]) -> dict[str, Any]:
-    """What the first whole frame of `hex` (or of the `response` to GS a) says."""
-    data = bytes.fromhex(vector.get("hex") or vector.get("response") or "")
+    """What the newest whole frame of `hex` (or of the `response` to GS a) says.
+
+    `frames`: how many there were. `skipped`: bytes that belong to none of them.
+    """
+    data = _said(vector)
+    if data is None:
+        return {"kind": "command"}
     if not data:
-        return {"kind": "timeout"}
+        return _SILENT | {"paper": str(Paper.UNKNOWN)}
     parser = StatusParser()
-    skipped = 0
-    for event in parser.feed(data):
-        if isinstance(event, Asb):
-            first, second, third = event.frame[:3]
-            said = {"kind": "asb"} | _flags(AsbOnline, first) | _flags(AsbFault, second)
-            paper = str(_paper(third, Sensor.NEAR_END, Sensor.END))
-            return said | {"paper": paper, "skipped": skipped}
-        skipped += 1
-    return {"kind": "incomplete" if parser.incomplete else "malformed", "skipped": skipped}
+    events = parser.feed(data)
+    frames = [event.frame for event in events if isinstance(event, Asb)]
+    skipped = len(events) - len(frames)
+    if not frames:
+        return {"kind": "incomplete" if parser.incomplete else "malformed", "skipped": skipped}
+    first, second, third = frames[-1][:3]
+    said = {"kind": "asb"} | _flags(AsbOnline, first) | _flags(AsbFault, second)
+    paper = str(_paper(third, Sensor.NEAR_END, Sensor.END))
+    return said | {"paper": paper, "frames": len(frames), "skipped": skipped}
 
 
 def _flags(kind: type[IntFlag], byte: int) -> dict[str, bool]:

@@ -174,14 +174,24 @@ class Shape:
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     """What an exchange means (`edged decode mettler-8217`).
 
-    `request` and `response` (or `hex`) are hex; `config.unit` is what the scale was set to. Without
-    it the number of decimals tells: two are pounds. Raises ValueError when there are no bytes.
+    `request` and `response` (or `hex`) are hex; `response` is "" when the scale was silent. Without
+    one, the request is a command that wants no answer. `config.unit` is what the scale was set to;
+    without it the number of decimals tells: two are pounds. Raises ValueError for an unknown unit,
+    and when there are no bytes.
     """
-    given = vector.get("response", vector.get("hex"))
-    if given is None and "response" not in vector:
-        raise ValueError("give the scale's bytes as response or hex")
+    unit = dict(vector.get("config") or {}).get("unit")
+    unit = str(unit).lower() if unit is not None else None
+    if unit not in (None, *DECIMALS):
+        raise ValueError(f"unit {unit!r} is none of {', '.join(DECIMALS)}")
     request = bytes.fromhex(vector.get("request") or "")
-    answer = bytes.fromhex(given or "")
+    given = vector.get("response")
+    if given is None:
+        given = vector.get("hex")
+    if given is None:
+        if not request:
+            raise ValueError("give the scale's bytes as response or hex")
+        return {"kind": "command"}
+    answer = bytes.fromhex(given)
     if not answer:
         return {"kind": "timeout"}
     codec = Codec()
@@ -191,7 +201,7 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
         return {"kind": "probe", "match": Echo(on=True) in events and echoed == request[1:]}
     if not events:
         return {"kind": "incomplete"} if codec.inside else {"kind": "malformed"}
-    fields = _fields(events[-1], dict(vector.get("config") or {}).get("unit"))
+    fields = _fields(events[-1], unit)
     if request == SELF_TEST_RESULT and isinstance(events[-1], Status):
         fields |= _self_test(events[-1].byte)
     return fields | {"frames": len(events)}

@@ -227,10 +227,12 @@ def decode_embedded(vector: Mapping[str, Any]) -> dict[str, Any]:
     default = "ean13" if _encoded(code, "ean13") else "any"
     try:
         rules = [
-            Rule.model_validate({"sequence": n, "encoding": default, **rule})
+            Rule.model_validate(
+                {"sequence": n, **rule, "encoding": str(rule.get("encoding") or default).lower()}
+            )
             for n, rule in enumerate(given)
         ]
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError("config needs `pattern` and `type` of the till's rule") from error
     found = match(rules, code, str(config.get("upc_ean_conv", "always")))
     if found is None:
@@ -246,13 +248,16 @@ def decode_embedded(vector: Mapping[str, Any]) -> dict[str, Any]:
     return answer if verified is None else answer | {"verifier_ok": verified}
 
 
-def _verified(found: Match, index: int | None) -> bool | None:
+def _verified(found: Match, index: Any) -> bool | None:
     """Whether the verifier digit of the price is right; None when there can be none."""
     place = _VALUE.search(found.rule.pattern)
     if place is None or len(place[0]) - 2 not in (4, 5) or found.type not in PRICE_TYPES:
         return None
     start, width = place.start(), len(place[0]) - 2
-    at = start - 1 if index is None else int(index)
+    try:
+        at = start - 1 if index is None else int(index)
+    except (ValueError, TypeError):
+        raise ValueError(f"verifier_index: a number expected, not {index!r}") from None
     if not 0 <= at < len(found.code):
         return None
     return found.code[at] == price_verifier(found.code[start : start + width])

@@ -191,6 +191,31 @@ def test_decoding_asks_for_what_it_needs() -> None:
     assert decode({"events": [[0, 3, 0]]}) == {"kind": "malformed", "error": "dropped"}
 
 
+@pytest.mark.parametrize("event", [[1, 2], [1, 2.5, 1], [1, "2", 1], [1, None, 1], 7, "121"])
+def test_what_is_no_event_is_named(event: Any) -> None:
+    with pytest.raises(ValueError, match="events"):
+        decode({"events": [event]})
+
+
+def test_decoding_two_badges_tells_both() -> None:
+    found = decode({"events": press("12345678") + press(BADGE)})
+    assert (found["text"], found["events"]) == (BADGE, 2)
+    assert found["texts"] == ["12345678", BADGE]
+
+
+@pytest.mark.parametrize("name", ["FR", "fr_azerty", "Fr"])
+def test_a_layout_is_known_in_any_case(name: str) -> None:
+    assert decode({"events": press(BADGE, "fr"), "config": {"layout": name}})["text"] == BADGE
+
+
+@pytest.mark.parametrize("uid", ["DEADBEEF", "04A1B2C3D4E580"])
+def test_a_uid_read_with_the_wrong_layout_is_noticed_too(uid: str) -> None:
+    found = decode({"events": press(uid), "config": {"layout": "fr"}})
+    assert found["mismatch"]
+    assert "us" in found["layouts"]
+    assert not decode({"events": press(uid)})["mismatch"]
+
+
 def test_decoding_with_the_wrong_layout_names_the_right_ones() -> None:
     found = decode({"events": press(BADGE, "fr"), "config": {"layout": "us"}})
     assert found["mismatch"]

@@ -92,3 +92,8 @@ def test_a_card_is_masked_when_it_is_printed() -> None:
 def test_decoding_asks_for_what_it_needs() -> None:
     with pytest.raises(ValueError, match="hex"):
         decode({})
+
+
+def test_nothing_yet_is_incomplete_and_noise_is_malformed() -> None:
+    assert decode({"hex": ""}) == {"kind": "incomplete"}
+    assert decode({"hex": "FF 00"}) == {"kind": "malformed", "error": "frame"}

@@ -90,6 +90,18 @@ def test_symbologies_have_names() -> None:
         assert decode({"hex": data.hex()})["symbology"] == name
 
 
+def test_decoding_two_codes_in_one_read_tells_both() -> None:
+    found = decode({"hex": b"12345670\r96385074\r".hex()})
+    assert (found["text"], found["events"]) == ("96385074", 2)
+    assert found["texts"] == ["12345670", "96385074"]
+
+
+def test_what_a_scanner_says_when_it_found_nothing_may_be_one_word() -> None:
+    config = {"no_read": "NOREAD"}
+    assert decode({"hex": b"NOREAD\r".hex(), "config": config}) == {"kind": "no_read"}
+    assert decode({"hex": b"N\r".hex(), "config": config})["text"] == "N"
+
+
 def test_decoding_asks_for_what_it_needs() -> None:
     assert decode({"hex": ""}) == {"kind": "incomplete"}
     with pytest.raises(ValueError, match="hex"):

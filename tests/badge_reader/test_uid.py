@@ -37,7 +37,7 @@ def test_what_a_reader_may_be_set_to() -> None:
 @given(st.binary(min_size=4, max_size=4))
 def test_every_decimal_of_a_card_leads_back_to_it(uid: bytes) -> None:
     shown = presentations(uid)
-    for name in ("8H10D", "8H10D_reversed"):
+    for name in ("8H10D", "8H10D_reversed", "dec", "dec_reversed"):
         assert uid.hex().upper() in candidates(shown[name])
     assert low24(shown["6H3D5D"]) == low24(shown["6H8D"]) == uid[1:].hex().upper()
 
@@ -49,12 +49,38 @@ def test_any_text_is_refused_or_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "٣٧٣٥٩٢٨٥٥٩", "99999999999999", "256,00001", "1,65536", "XYZ"]
+    "text",
+    ["", "٣٧٣٥٩٢٨٥٥٩", "9999999999999", "999999999999999", "256,00001", "1,65536", "XYZ", "12 34"],
 )
 def test_what_is_no_card_number_has_no_candidate(text: str) -> None:
     assert candidates(text) == []
     assert low24(text) is None
     assert decode({"input": text}) == {"kind": "malformed"}
+
+
+def test_the_decimals_of_either_order() -> None:
+    shown = presentations(bytes.fromhex("DEADBEEF"))
+    assert (shown["dec"], shown["dec_reversed"]) == ("3735928559", "4022250974")
+
+
+@pytest.mark.parametrize(
+    ("text", "uid"),
+    [
+        ("04 A1 B2 C3 D4 E5 80", "04A1B2C3D4E580"),
+        ("04:a1:b2:c3:d4:e5:80", "04A1B2C3D4E580"),
+        ("04-11-22-33", "04112233"),
+        ("04112233445566", "04112233445566"),  # more digits than any decimal has
+    ],
+)
+def test_hexadecimal_is_understood_as_tools_write_it(text: str, uid: str) -> None:
+    assert candidates(text)[0] == uid
+    assert decode({"input": text})["candidates"][0] == uid
+
+
+def test_a_card_may_be_typed_as_it_is_printed() -> None:
+    found = decode({"input": "0007812345 119,13561"})
+    assert found == {"kind": "card", "candidates": ["007734F9", "F9347700"], "low24": "7734F9"}
+    assert decode({"input": "0007812345 XYZ"}) == {"kind": "malformed"}
 
 
 @pytest.mark.parametrize("vector", [{}, {"hex": ""}, {"hex": "0102"}, {"hex": "xx"}])

@@ -39,10 +39,19 @@ def test_bytes_without_a_command_are_told_back() -> None:
         {"cmd": "qr", "data": ""},
         {"cmd": "qr", "data": 5},
         {"cmd": "ean13", "data": "12"},
+        {"cmd": "barcode", "type": "QR", "data": "301762042200"},
+        {"cmd": "raster"},
+        {"cmd": "raster", "rows": []},
+        {"cmd": "raster", "rows": ["10", "1"]},
+        {"cmd": "raster", "rows": "01"},
+        {"cmd": "raster", "rows": ["", ""]},
+        {"cmd": "raster", "rows": ["1"], "max_rows": 0},
+        {"cmd": "text", "text": "€", "codepage": "cp437"},
+        {"cmd": "text", "text": "é", "codepage": "utf-8"},
     ],
 )
 def test_a_bad_argument_is_named(given_: dict) -> None:
-    with pytest.raises(ValueError, match=r"cmd|mask|height|hri|data"):
+    with pytest.raises(ValueError, match=r"cmd|mask|height|hri|data|type|rows|text|codepage"):
         decode_print({"input": given_})
 
 
@@ -54,8 +63,20 @@ def test_cut_drawer_and_ean13_in_both_functions() -> None:
     assert sent(cmd="drawer", pin=1) == "1B 70 01 19 FA"
     assert sent(cmd="ean13", data="210010400482", function="A").startswith("1D 6B 02 32 31")
     assert sent(cmd="ean13", data="2100104004824").startswith("1D 6B 43 0D 32 31")
+    assert sent(cmd="barcode", type="EAN13", data="2100104004824").startswith("1D 6B 43 0D 32")
     assert sent(cmd="status", n=4) == "10 04 04"
     assert sent(cmd="feed", dots=300) == "1B 4A FF 1B 4A 2D"
+
+
+def test_a_picture_and_a_text() -> None:
+    def sent(**given_: object) -> str:
+        return str(decode_print({"input": given_})["hex"])
+
+    assert sent(cmd="raster", rows=["10000001", "11111111"]) == "1D 76 30 00 01 00 02 00 81 FF"
+    assert sent(cmd="raster", rows=["100000011"] * 1) == "1D 76 30 00 02 00 01 00 81 80"
+    two = sent(cmd="raster", rows=["1", "0"], max_rows=1)
+    assert two == "1D 76 30 00 01 00 01 00 80 1D 76 30 00 01 00 01 00 00"
+    assert sent(cmd="text", text="2 €") == "1B 74 13 32 20 D5"
 
 
 @pytest.mark.parametrize("sheet", [Sheet.of(203, 464), Sheet.of(180, 512)], ids=str)
@@ -103,6 +124,17 @@ def test_identities(vector: dict) -> None:
     assert {key: said.get(key) for key in vector["expect"]} == vector["expect"]
 
 
+@pytest.mark.parametrize(
+    ("language", "class_"),
+    [
+        ("ZPL II", "label"), ("EZPL", "label"), ("TSPL2", "label"), ("EPL2", "label"),
+        ("ESCLABEL", "label"), ("esc/pos", "receipt"), ("STAR", "receipt"), ("PCL", "unknown"),
+    ],
+)  # fmt: skip
+def test_the_class_is_told_by_the_language(language: str, class_: str) -> None:
+    assert decode_ieee1284({"input": f"MFG:x;CMD:{language};CLS:PRINTER;"})["class"] == class_
+
+
 def test_identity_as_the_kernel_gives_it() -> None:
     text = b"MFG:EPSON;CMD:ESC/POS , TSPL;MDL:TM-T20;SN:X1;CLS:PRINTER;"
     length = (len(text) + 2).to_bytes(2, "big")
@@ -111,5 +143,6 @@ def test_identity_as_the_kernel_gives_it() -> None:
     assert said["languages"] == ["ESC/POS", "TSPL"]
     assert said["class"] == "label"
     assert said["serial"] == "X1"
+    assert decode_ieee1284({"input": (length + text).decode()}) == said
     assert decode_ieee1284({"hex": ""})["class"] == "unknown"
     assert decode_ieee1284({"input": "rubbish"})["manufacturer"] is None

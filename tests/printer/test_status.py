@@ -123,12 +123,29 @@ def test_what_a_person_must_mend_first(status: Status, trouble: str, paper: Pape
 
 
 def test_silence_and_noise_are_no_status() -> None:
-    assert decode_dle_eot({"request": "10 04 04", "response": ""}) == {"kind": "timeout"}
-    assert decode_dle_eot({"request": "10 04 04", "response": None})["kind"] == "timeout"
+    silent = {"kind": "timeout", "state": "unknown"}
+    assert decode_dle_eot({"request": "10 04 01", "response": ""}) == silent
+    silent["paper"] = "unknown"
+    assert decode_dle_eot({"request": "10 04 04", "response": ""}) == silent
+    assert decode_dle_eot({"request": "1D 72 01", "response": ""}) == silent
+    assert decode_asb({"hex": ""}) == silent
     assert decode_dle_eot({"request": "10 04 04", "response": "11 13 FF"})["kind"] == "malformed"
     assert decode_dle_eot({"request": "1D 72 01", "response": "11 0C"})["paper"] == "out"
     assert decode_asb({"hex": "FF 11"})["kind"] == "malformed"
     assert decode_asb({"request": "1D 61 FF", "response": ""})["kind"] == "timeout"
+
+
+def test_a_command_without_an_answer_is_not_silence() -> None:
+    assert decode_dle_eot({"request": "10 04 04", "response": None}) == {"kind": "command"}
+    assert decode_asb({"request": "1D 61 FF", "response": None}) == {"kind": "command"}
+    with pytest.raises(ValueError, match="response or hex"):
+        decode_asb({})
+
+
+def test_the_newest_asb_frame_counts() -> None:
+    said = decode_asb({"hex": "10 00 00 0F 13 18 00 0C 0F 38 00"})
+    assert (said["offline"], said["paper"]) == (True, "out")
+    assert (said["frames"], said["skipped"]) == (2, 1)
 
 
 @pytest.mark.parametrize("request_", [None, "", "10 04 05", "10 04", "1B 40", "zz"])

@@ -148,7 +148,7 @@ def test_cuts_never_matter(parts: list[bytes]) -> None:
 
 def test_decoding_asks_for_what_it_needs() -> None:
     with pytest.raises(ValueError, match="response or hex"):
-        decode({"request": "57"})
+        decode({})
     with pytest.raises(ValueError, match="hex"):
         decode({"hex": "zz"})
 
@@ -156,6 +156,19 @@ def test_decoding_asks_for_what_it_needs() -> None:
 def test_decoding_takes_the_bytes_as_hex_and_guesses_pounds_from_two_decimals() -> None:
     assert decode({"hex": "0230322E34360D"})["unit"] == "lb"
     assert decode({"hex": "0230322E3435360D"})["unit"] == "kg"
+
+
+def test_decoding_tells_a_command_without_an_answer_from_silence() -> None:
+    assert decode({"request": "41", "response": None}) == {"kind": "command"}
+    assert decode({"request": "41"}) == {"kind": "command"}
+    assert decode({"request": "57", "response": ""}) == {"kind": "timeout"}
+
+
+def test_the_unit_is_a_scales_unit_in_either_case() -> None:
+    frame = "02 30 32 2E 34 36 0D"
+    assert decode({"hex": frame, "config": {"unit": "LB"}})["unit"] == "lb"
+    with pytest.raises(ValueError, match="kg, lb"):
+        decode({"hex": frame, "config": {"unit": "stone"}})
 
 
 def test_decoding_a_self_test_names_what_failed() -> None:

@@ -64,6 +64,21 @@ def test_a_decoder_without_a_rule_says_what_is_missing():
         decode_embedded({"input": "2112345012346", "config": {}})
 
 
+@pytest.mark.parametrize("rules", [5, [5], ["21"]])
+def test_a_decoder_with_no_rules_at_all_says_so(rules):
+    with pytest.raises(ValueError, match="pattern"):
+        decode_embedded({"input": "2112345012346", "config": {"rules": rules}})
+
+
+def test_a_decoder_takes_settings_as_a_command_line_gives_them():
+    config = {"pattern": "21......{NNDD}", "type": "price", "encoding": "EAN13"}
+    wrong = {"input": "2112345828756", "config": config | {"verifier_index": "7"}}
+    assert decode_embedded(wrong)["verifier_ok"] is False
+    assert decode_embedded({"input": "2112345828755", "config": config})["type"] == "error"
+    with pytest.raises(ValueError, match="verifier_index"):
+        decode_embedded({"input": "2112345828756", "config": config | {"verifier_index": "x"}})
+
+
 def test_a_decoder_takes_a_whole_nomenclature():
     rules = [one.model_dump() for one in STOCK]
     answer = decode_embedded({"input": "2112345012346", "config": {"rules": rules}})
