@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from store import Store
 
 STATION = """
@@ -48,7 +46,7 @@ class Daemon:
                 self.url = found.group(1) if found else ""
 
     async def devices(self) -> dict[str, dict[str, Any]]:
-        async with httpx.AsyncClient() as client:
+        async with Hands.client() as client:
             told = json.loads((await client.get(f"{self.url}/status.json")).text)
         return {device["name"]: device for device in told["devices"]}
 
