@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from support.hands import Hands
+
 from store import Store
 
 STATION = """
