@@ -70,7 +70,8 @@ class Booth(Screen[BoothPage]):
         self._left = 0
         self._photo: bytes | None = None
         self._shots = 0
-        self._consented_at: datetime | None = None
+        self._consented: tuple[datetime, Language] | None = None
+        """When, and in which language they had read what they consent to."""
         self._cue = ""
         self._time_out = Timer(self._reset)
         self._taking: asyncio.Task[None] | None = None
@@ -87,14 +88,19 @@ class Booth(Screen[BoothPage]):
             async for badge in badges:
                 self._seen(badge)
 
+    @property
+    def _engaged(self) -> bool:
+        return self._state != ""
+
     def photo(self) -> bytes | None:
         """The portrait under review, as JPEG; only in memory, and None once decided."""
         return self._photo if self._state == "review" else None
 
     def _refresh(self) -> None:
         absent = trouble(self.camera.health.get(), "camera_absent", "camera_failing")
-        if absent and self._state in ("", "consent", "framing", "count"):
+        if absent and self._state in ("consent", "framing", "count"):
             self._forget()
+            self._memory.set(self.forget_language_s)
         unread = trouble(self._reader.health.get(), "reader_absent", "reader_absent")
         self.page.set(
             BoothPage(
@@ -119,20 +125,22 @@ class Booth(Screen[BoothPage]):
             entry = None
         if entry and self._member and entry.who == self._member.who and self._state in _ENGAGED:
             return
+        if self._state not in _TRIED_AGAIN:
+            self._forget_language()
         self._forget()
         if trouble(self.camera.health.get(), "absent", "failing"):
             self._refresh()
             return
         self._member = entry
         if entry is not None and not self._chosen:
-            self._speak(language_of(entry.language, self.station.language))
+            self.language = language_of(entry.language, self.station.language)
         self._cue = self._new_cue("ok" if entry else "unknown")
         self._go("consent" if entry else "unknown", self.consent_s if entry else self.told_s)
 
     def _act(self, do: str, _what: str, /) -> None:
         match do, self._state:
             case "start", "consent":
-                self._consented_at = datetime.now(UTC)
+                self._consented = (datetime.now(UTC), self.language)
                 self._take()
             case "again", "review":
                 self._photo = None
@@ -164,7 +172,7 @@ class Booth(Screen[BoothPage]):
             self._taking.cancel()
             self._taking = None
         self._time_out.clear()
-        self._photo = self._member = self._consented_at = None
+        self._photo = self._member = self._consented = None
         self._state, self._left = "", 0
 
     def _reset(self) -> None:
@@ -174,6 +182,7 @@ class Booth(Screen[BoothPage]):
             self._go("dropped", self.told_s)
         else:
             self._forget_language()
+            self._refresh()
 
     def _drop(self) -> None:
         self._forget()
@@ -200,16 +209,23 @@ class Booth(Screen[BoothPage]):
             self._photo = await asyncio.to_thread(_portrait, picture)
         except (DeviceError, TimeoutError, ValueError) as error:
             log.warning("%s: no photo: %s", self.camera.name, error)
-            self._taking = None
-            self._forget()
-            self._cue = self._new_cue("stop")
-            self._go("no_photo", self.told_s)
+            self._gave_none()
+            return
+        except Exception:  # a bug in a driver must not stop the booth, nor the station with it
+            log.exception("%s: taking a photo", self.camera.name)
+            self._gave_none()
             return
         self._taking = None
         self._left = 0
         self._shots += 1
         self._cue = self._new_cue("ok")
         self._go("review", self.review_s)
+
+    def _gave_none(self) -> None:
+        self._taking = None
+        self._forget()
+        self._cue = self._new_cue("stop")
+        self._go("no_photo", self.told_s)
 
     async def _first_frame(self) -> None:
         """Wait until somebody can see themself."""
@@ -219,15 +235,16 @@ class Booth(Screen[BoothPage]):
                     return
 
     def _keep(self) -> None:
-        photo, member, consented_at = self._photo, self._member, self._consented_at
-        if photo is None or member is None or consented_at is None:
+        photo, member, consented = self._photo, self._member, self._consented
+        if photo is None or member is None or consented is None:
             return
+        consented_at, language = consented
         data = PhotoData(
             device=self.camera.name,
             who=member.who,
             sha256=hashlib.sha256(photo).hexdigest(),
             size=len(photo),
-            consent=Consent(at=consented_at, text=CONSENT, language=self.language),
+            consent=Consent(at=consented_at, text=CONSENT, language=language),
         )
         assert self._group is not None
         self._go("keeping", None)
@@ -247,6 +264,8 @@ class Booth(Screen[BoothPage]):
 
 
 _ENGAGED = frozenset({"consent", "framing", "count", "review"})
+_TRIED_AGAIN = frozenset({"", "unknown", "no_photo"})
+"""Where the next badge is most likely shown by whoever stands there already."""
 
 
 def _portrait(jpeg: bytes) -> bytes:

@@ -64,6 +64,8 @@ class Entrance(Screen[EntrancePage]):
         self._reader = reader_of(station.devices[settings.reader])
         self._settings = settings
         self._answer: EntrancePage | None = None
+        self._answered = ""
+        """Whose badge the answer is for; "" when nobody was recognised."""
         self._leave = Timer(self._rest)
         self._passages: dict[str, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -81,6 +83,10 @@ class Entrance(Screen[EntrancePage]):
     def _act(self, _do: str, _what: str, /) -> None:
         """The entrance has no buttons but the languages."""
 
+    @property
+    def _engaged(self) -> bool:
+        return self._answer is not None
+
     def _refresh(self) -> None:
         offline = self.station.offline
         if self._answer is not None:
@@ -93,7 +99,14 @@ class Entrance(Screen[EntrancePage]):
 
     def _rest(self) -> None:
         self._answer = None
+        self._part_from(self._answered)
         self._refresh()
+
+    def _part_from(self, badge: str) -> None:
+        """What somebody chose goes with them; whoever was not recognised may try again."""
+        if badge:
+            self._forget_language()
+            self._answered = ""
 
     def _seen(self, read: BadgeRead) -> None:
         numbers = candidates(read.text)
@@ -108,6 +121,9 @@ class Entrance(Screen[EntrancePage]):
         except StoreFull:
             readable = False
         badge = entry.badge if entry else hashes[0]
+        if badge != self._answered:
+            self._part_from(self._answered)
+        self._answered = badge if entry else ""
         shown: Shown = entry.verdict if entry else "unknown"
         if directory.as_of is None or not readable:
             shown = "no_directory"

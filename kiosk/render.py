@@ -14,7 +14,7 @@ from kiosk.booth import BoothPage
 from kiosk.entrance import EntrancePage
 from kiosk.settings import ScaleSettings
 from kiosk.station import Station
-from kiosk.weighing import WeighingPage
+from kiosk.weighing_page import WeighingPage
 from kiosk.words import Language
 
 Values = Mapping[str, str]

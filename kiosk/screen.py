@@ -64,7 +64,8 @@ class Screen(ABC, Generic[P]):
         self.station = station
         self.language: Language = station.language
         self._chosen = False
-        self._memory = Timer(self._forget_language)
+        """Somebody touched a language; the one that a badge brings gives way to it."""
+        self._memory = Timer(self._language_rested)
         self._cues = 0
 
     @abstractmethod
@@ -74,7 +75,9 @@ class Screen(ABC, Generic[P]):
     def tap(self, do: str, what: str = "") -> None:
         """Somebody touched a button. What does not fit the present state has no effect."""
         if do == "language":
-            self._speak(language_of(what, self.station.language))
+            self.language = language_of(what, self.station.language)
+            self._chosen = True
+            self._memory.set(self.forget_language_s)
             self._refresh()
             return
         if self._chosen:
@@ -89,18 +92,23 @@ class Screen(ABC, Generic[P]):
     def _refresh(self) -> None:
         """Work the page out again from what is known now, and show it if it differs."""
 
-    def _speak(self, language: Language) -> None:
-        """Speak another language than the shop's, for a while."""
-        self.language = language
-        self._chosen = language != self.station.language
-        if self._chosen:
+    @property
+    @abstractmethod
+    def _engaged(self) -> bool:
+        """Whether somebody is in the middle of something, and may be reading."""
+
+    def _language_rested(self) -> None:
+        if self._engaged:
             self._memory.set(self.forget_language_s)
         else:
-            self._memory.clear()
+            self._forget_language()
+            self._refresh()
 
     def _forget_language(self) -> None:
-        self._speak(self.station.language)
-        self._refresh()
+        """The next person is spoken to in the shop's language."""
+        self._memory.clear()
+        self._chosen = False
+        self.language = self.station.language
 
     def _new_cue(self, sound: str) -> str:
         """A sound to make once: ``ok``, ``warn``, ``stop`` or ``unknown``, with a number."""

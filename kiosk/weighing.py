@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,10 +17,10 @@ from kiosk.load import Load, Pan, load_of
 from kiosk.missing import printer_of, scale_of
 from kiosk.screen import Screen, Timer, trouble
 from kiosk.settings import ScaleSettings
-from kiosk.shelf import Shelf, ShelfView
+from kiosk.shelf import Shelf
 from kiosk.station import Station
-from kiosk.ticket import Mode, Ticket, make
-from kiosk.words import Language
+from kiosk.ticket import Ticket, make
+from kiosk.weighing_page import WeighingPage
 from mqtt.messages import Product
 from printer import Label, NotPrinted, Paper, Printer
 from scale import Tares, Zeroes
@@ -34,34 +33,6 @@ log = logging.getLogger(__name__)
 FRESH_S = 2.0
 """A reading older than this is not printed."""
 PRINT_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class WeighingPage:
-    """`state` is a key of the catalogue's ``weighing`` table. Weights in grams."""
-
-    state: str
-    language: Language
-    shelf: ShelfView
-    grams: int | None = None
-    """Net grams to show; None: nothing is known, nothing is shown."""
-    cents: int | None = None
-    tare_g: int = 0
-    product: Product | None = None
-    mode: Mode = "indicative"
-    problem: Problem | None = None
-    code: str = ""
-    label: str = ""
-    """The label's id while there is one to look at."""
-    can: frozenset[str] = frozenset()
-    prices_from: datetime | None = None
-    offline: bool = False
-    cue: str = ""
-
-    @property
-    def frame(self) -> "WeighingPage":
-        """The page without what moves: equal frames differ in digits only."""
-        return replace(self, grams=None, cents=None)
 
 
 class Assessment(NamedTuple):
@@ -138,12 +109,13 @@ class Weighing(Screen[WeighingPage]):
         state, ticket, problem = self._assess(load)
         net = self._net(load)
         shown = self._printed[0] if self._printed else ticket or self._attempt
+        priced = shown is not None and state in _PRICED and net == shown.net_g
         self.page.set(
             WeighingPage(
                 state=state,
                 language=self.language,
                 grams=None if state in _HIDDEN else net,
-                cents=shown.shown_cents if shown and state in _PRICED else None,
+                cents=shown.shown_cents if shown and priced else None,
                 tare_g=self._tare_shown,
                 product=self._product,
                 mode=self.settings.mode,
@@ -151,7 +123,7 @@ class Weighing(Screen[WeighingPage]):
                 problem=problem,
                 code=shown.code if shown and state in _DICTATED else "",
                 label=self._printed[0].id if self._printed else "",
-                can=self._can(state),
+                can=self._can(state, net),
                 prices_from=self._old_prices(),
                 offline=self.station.offline,
                 cue=self._cue,
@@ -161,7 +133,7 @@ class Weighing(Screen[WeighingPage]):
 
     def _settle(self, load: Load) -> None:
         """Notice that a load was taken away, or that the scale forgot a tare."""
-        gone = load.pan is Pan.EMPTY or (load.pan is Pan.UNDER and self._tare_g > 0)
+        gone = load.pan in (Pan.EMPTY, Pan.UNDER)
         if gone and not self._printing and (self._printed or self._problem):
             done = self._printed is not None
             self._printed = self._problem = self._attempt = None
@@ -170,8 +142,7 @@ class Weighing(Screen[WeighingPage]):
                 self._product = None
                 self._shelf.reset()
                 self._untare()
-        reading = self._scale.reading.get()
-        if self._tare_g and not self._busy and reading and reading.net is False:
+        if self._tare_g and not self._busy and self._is_net is False:
             self._tare_g = 0
 
     def _assess(self, load: Load) -> Assessment:
@@ -182,7 +153,7 @@ class Weighing(Screen[WeighingPage]):
         if fault or load.pan is Pan.UNKNOWN:
             return Assessment("moving" if self._busy else fault or "scale_silent")
         if self._printed:
-            return Assessment("take")
+            return Assessment("take", problem=self._problem)
         if self._problem:
             return Assessment("not_printed", problem=self._problem)
         if self.station.store.catalogue.current.get() is None:
@@ -195,11 +166,15 @@ class Weighing(Screen[WeighingPage]):
             return Assessment("tare_ask" if self._tare_asked else "empty")
         return Assessment(_WITHOUT_NUMBER[load.pan])
 
-    def _weigh(self, net: int) -> Assessment:
+    def _beyond(self, net: int) -> str:
+        """The limit that a net weight is beyond; "" when it may be sold from."""
         if net + self._tare_shown > self.settings.max_g:
-            return Assessment("over")
-        if net < self.settings.min_g:
-            return Assessment("under_min")
+            return "over"
+        return "under_min" if net < self.settings.min_g else ""
+
+    def _weigh(self, net: int) -> Assessment:
+        if beyond := self._beyond(net):
+            return Assessment(beyond)
         if self._product is None:
             return Assessment("pick")
         try:
@@ -226,14 +201,25 @@ class Weighing(Screen[WeighingPage]):
             return load.grams
         return load.grams - self._product.tare_g
 
-    def _can(self, state: str) -> frozenset[str]:
+    @property
+    def _is_net(self) -> bool | None:
+        """Whether the scale holds a tare, by its own word; None when it does not say."""
+        reading = self._scale.reading.get()
+        return reading.net if reading else None
+
+    @property
+    def _engaged(self) -> bool:
+        away = load_of(self._scale.reading.get()).pan in (Pan.EMPTY, Pan.UNDER, Pan.UNKNOWN)
+        return not away or self._tare_g > 0
+
+    def _can(self, state: str, net: int | None) -> frozenset[str]:
         """The buttons that would do something now."""
         can: set[str] = set()
         if self._busy or self._printing:
             return frozenset()
         if state == "ready":
             can.add("print")
-        if state == "not_printed":
+        if state == "not_printed" and net is not None and not self._beyond(net):
             can.add("retry")
         if state == "take" and not self._reprinted:
             can.add("reprint")
@@ -242,7 +228,8 @@ class Weighing(Screen[WeighingPage]):
             can.add("tare")
         if state == "below_zero" and isinstance(self._scale, Zeroes):
             can.add("zero")
-        if state not in ("take",) and (self._product or self._tare_g or self._tare_asked):
+        held = self._product or self._tare_g or self._tare_asked or self._is_net
+        if state != "take" and held:
             can.add("cancel")
         return frozenset(can)
 
@@ -257,6 +244,7 @@ class Weighing(Screen[WeighingPage]):
     # --- taps ------------------------------------------------------------------------------
 
     def _act(self, do: str, what: str, /) -> None:
+        self._refresh()  # a weight that has only just come counts
         page = self.page.get()
         match do:
             case "pick" if not (self._printing or self._printed or self._problem):
@@ -281,8 +269,8 @@ class Weighing(Screen[WeighingPage]):
         self._refresh()
 
     def _pick(self, what: str) -> None:
-        product = self._shelf.find(int(what)) if what.isdigit() else None
-        self._product = None if product == self._product else product
+        product = self._shelf.find(int(what)) if what.isdecimal() else None
+        self._product = product or self._product
 
     def _cancel(self) -> None:
         self._product = self._problem = self._attempt = None
@@ -300,7 +288,8 @@ class Weighing(Screen[WeighingPage]):
             self._tare_asked = True
 
     def _untare(self) -> None:
-        if self._tare_g and isinstance(self._scale, Tares):
+        """Also a tare that is not ours: of the scale's own key, or of a station that restarted."""
+        if (self._tare_g or self._is_net) and isinstance(self._scale, Tares):
             self._tare_g = 0
             self._obey(self._scale.clear_tare())
 
@@ -315,6 +304,9 @@ class Weighing(Screen[WeighingPage]):
         except DeviceError as error:
             log.warning("%s: %s", self._scale.name, error)
             self._tare_g = 0
+        except Exception:  # a bug in a driver must not stop the station
+            log.exception("%s: a command", self._scale.name)
+            self._tare_g = 0
         finally:
             self._busy = False
             self._refresh()
@@ -323,7 +315,7 @@ class Weighing(Screen[WeighingPage]):
         """With an empty pan and nothing happening, the next person finds a clean screen."""
         away = load.pan in (Pan.EMPTY, Pan.UNDER) and not self._printing
         dirty = (
-            self._product or self._tare_g or self._tare_asked or self._chosen
+            self._product or self._tare_g or self._tare_asked or self._chosen or self._is_net
         ) or not self._shelf.at_start
         if not (away and dirty):
             self._rest.clear()
@@ -333,6 +325,7 @@ class Weighing(Screen[WeighingPage]):
     def _forget_all(self) -> None:
         self._cancel()
         self._forget_language()
+        self._refresh()
 
     # --- the label -------------------------------------------------------------------------
 
@@ -372,14 +365,17 @@ class Weighing(Screen[WeighingPage]):
         assert self._group is not None
         assert self._printed is not None
         self._reprinted = self._printing = True
+        self._problem = None
         self._group.create_task(self._again(*self._printed))
 
     async def _again(self, ticket: Ticket, label: Label) -> None:
         try:
             await self._issuer.again(ticket, label)
-        except (StoreFull, NotPrinted) as failure:
-            log.warning("%s: reprint: %s", self._printer.name, failure.key)
-            self._cue = self._new_cue("stop")
+        except StoreFull as full:
+            self._fail(Problem(full.key, params=full.params))
+        except NotPrinted as failure:
+            self._reprinted = not failure.sure
+            self._fail(Problem(failure.key, failure.sure))
         finally:
             self._printing = False
             self._refresh()

@@ -14,7 +14,7 @@ from kiosk.booth import BoothPage
 from kiosk.entrance import EntrancePage
 from kiosk.issue import Problem
 from kiosk.shelf import SEARCH, Shelf
-from kiosk.weighing import WeighingPage
+from kiosk.weighing_page import WeighingPage
 from kiosk.words import LANGUAGES
 from mqtt.messages import Catalogue
 

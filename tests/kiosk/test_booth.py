@@ -209,6 +209,66 @@ async def test_the_member_is_spoken_to_in_their_language(booth: Booth, made: Ben
     await until(booth.page, lambda page: page.language == "fr")
 
 
+async def test_the_next_member_is_not_spoken_to_in_the_last_ones_language(
+    booth: Booth, made: Bench
+) -> None:
+    await consent(booth, made, DOMINIQUE)
+    made.reader.show(SACHA)
+    page = await until(booth.page, lambda page: page.name == "Sacha")
+    assert isinstance(page, BoothPage)
+    assert page.language == "fr"
+    booth.tap("language", "en")
+    made.reader.show(CAMILLE)
+    page = await until(booth.page, lambda page: page.name == "Camille")
+    assert isinstance(page, BoothPage)
+    assert page.language == "fr", "Sacha's choice left with Sacha"
+
+
+async def test_a_language_stays_while_somebody_reads_and_the_consent_names_it(
+    booth: Booth, made: Bench
+) -> None:
+    booth.forget_language_s = 0.02
+    await consent(booth, made, DOMINIQUE)
+    booth.tap("language", "en")
+    await asyncio.sleep(0.1)
+    assert booth.page.get().language == "en"
+    booth.tap("start")
+    await come(booth, "review")
+    booth.tap("language", "es")
+    booth.tap("keep")
+    await come(booth, "kept")
+    (fact,) = await made.facts("photo")
+    consented = fact["consent"]
+    assert isinstance(consented, dict)
+    assert consented["language"] == "en", "the words that were read before the photo was taken"
+
+
+async def test_a_language_is_forgotten_after_the_camera_went_away(
+    booth: Booth, made: Bench
+) -> None:
+    booth.forget_language_s = 0.02
+    await consent(booth, made, DOMINIQUE)
+    made.unplug(made.camera)
+    await come(booth, "camera_absent")
+    await until(booth.page, lambda page: page.language == "fr")
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a bug"), KeyError("x")])
+async def test_a_bug_in_a_cameras_driver_does_not_stop_the_booth(
+    booth: Booth, made: Bench, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    async def broken() -> bytes:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(made.camera, "still", broken)
+        await consent(booth, made)
+        booth.tap("start")
+        await come(booth, "no_photo")
+    assert made.camera.watchers.get() == 0
+    await review(booth, made)
+
+
 async def test_nothing_is_left_running_when_the_booth_ends(made: Bench) -> None:
     booth = made.booth()
     booth.second_s = 5

@@ -195,10 +195,33 @@ async def test_offline_is_told_and_changes_no_verdict(made: Bench) -> None:
 async def test_the_badge_brings_its_language_and_a_tap_wins(made: Bench) -> None:
     screen = made.entrance()
     async with running(screen):
+        screen.tap("language", "en")
+        assert (await shown(screen, made, DOMINIQUE)).language == "en"
+        assert (await shown(screen, made, CAMILLE)).language == "fr", "it was Dominique's choice"
         assert (await shown(screen, made, DOMINIQUE)).language == "es"
+        screen.tap("language", "fr")
+        assert screen.page.get().language == "fr", "also where it is the shop's own"
+        assert (await shown(screen, made, STRANGER)).language == "fr"
+
+
+async def test_a_language_leaves_with_the_answer(made: Bench, quick: None) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        await shown(screen, made, CAMILLE)
         screen.tap("language", "en")
         assert screen.page.get().language == "en"
-        assert (await shown(screen, made, CAMILLE)).language == "en"
+        page = await until(screen.page, lambda page: page.state == "idle")
+        assert isinstance(page, EntrancePage)
+        assert page.language == "fr"
+
+
+async def test_whoever_was_not_recognised_keeps_their_language_and_tries_again(made: Bench) -> None:
+    screen = made.entrance()
+    async with running(screen):
+        await shown(screen, made, STRANGER)
+        screen.tap("language", "en")
+        page = await shown(screen, made, CAMILLE)
+        assert (page.name, page.language) == ("Camille", "en")
 
 
 async def test_a_chosen_language_is_forgotten(made: Bench) -> None:
