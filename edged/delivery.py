@@ -31,14 +31,21 @@ class Delivery:
         self._topics = topics
         self._wake = asyncio.Event()
         self._progressed = False
+        self._greeted = False
         self._replaying = False
         self.trouble: Value[str] = Value("")
         """Catalogue key of what keeps facts from being delivered although the link is up."""
 
     async def acknowledge(self, ack: Ack) -> None:
         """Take the bridge's word. Another epoch's (an older store's) is ignored by the outbox."""
+        before = self._outbox.settled.get()
         await self._outbox.acknowledge(ack)
-        self._progressed = True
+        after = self._outbox.settled.get()
+        if after.stored > before.stored:
+            self._progressed = True
+        elif after == before:
+            # Nothing new: the bridge has just come back, or lacks the first of what we sent.
+            self._greeted = True
         self._wake.set()
 
     async def replay(self, epoch: str, first: int) -> int | None:
@@ -70,8 +77,10 @@ class Delivery:
         resend_at: float | None = None
         while True:
             self._wake.clear()
+            if self._replaying:
+                self._replaying, sent, resend_at = False, 0, None
             outstanding = await self._outstanding(sent)
-            rows = await self._outbox.waiting(sent, WINDOW - outstanding)
+            rows = await self._outbox.waiting(sent, max(0, WINDOW - outstanding))
             if rows:
                 await self._send_all(session, rows)
                 sent = rows[-1].seq
@@ -90,8 +99,9 @@ class Delivery:
             if self._progressed:
                 self._progressed, resend_at = False, None
                 patience = FIRST_RESEND_S
-            if self._replaying:
-                self._replaying, sent = False, 0
+            if self._greeted:
+                self._greeted, patience = False, FIRST_RESEND_S
+                resend_at = resend_at and min(resend_at, now() + patience)
 
     async def _outstanding(self, sent: int) -> int:
         """How many facts are sent and not stored. They are contiguous: `stored` is cumulative."""
@@ -115,6 +125,10 @@ class Delivery:
             blob = await asyncio.to_thread(file.read_bytes)
         except FileNotFoundError:
             return  # Odoo has it: the bridge said so while we were on the way here
+        except OSError as error:
+            # The card has lost it. The bridge takes the fact without it after some tries.
+            log.error("a photo cannot be read: %s", error)  # noqa: TRY400 - the sentence says it all
+            return
         await self._send(session, [Outgoing(self._topics.blob(fact), blob)])
 
     async def _send(self, session: Session, messages: list[Outgoing]) -> None:

@@ -85,21 +85,21 @@ class Downlink:
 
     async def _take(self, session: Session, message: Incoming) -> None:
         site = self._topics.of_site
-        if message.topic == self._topics.ack:
+        by_bridge = (self._topics.ack, site.directory_head, site.catalogue_head)
+        if message.topic in by_bridge and not message.retain:  # a retained one may be years old
             self._bridge_seen.set(datetime.now(UTC))
+        if message.topic == self._topics.ack:
             await self._delivery.acknowledge(Ack.model_validate_json(message.body))
         elif message.topic == self._topics.state:
             state = StationState.model_validate_json(message.body)
             if not state.online:  # an older connection's will, delivered late
                 await self._say_state()
         elif message.topic == site.directory_head:
-            self._bridge_seen.set(datetime.now(UTC))
             await self._take_head(DirectoryHead.model_validate_json(message.body))
         elif message.topic.startswith(site.directory_shard("")):
             if message.body:  # empty: a shard that has no entries any more; the head says so
                 await self._take_shard(DirectoryShard.model_validate_json(message.body))
         elif message.topic == site.catalogue_head:
-            self._bridge_seen.set(datetime.now(UTC))
             await self._store.catalogue.replace(Catalogue.model_validate_json(message.body))
         elif message.topic.startswith(self._topics.do("", "").removesuffix("/")):
             await self._obey(session, message)
@@ -151,15 +151,14 @@ class Downlink:
         command = Command.model_validate_json(message.body or b"{}")
         answer = await self._execute(device, verb, command)
         reply_to = message.response_topic or command.reply_to
-        # Answers go under our own branch only: a command must not make us write elsewhere.
-        if reply_to and reply_to.startswith(self._topics.did("")):
+        if reply_to and self._topics.may_answer(reply_to):
             body = answer.model_dump_json().encode()
             await session.publish(Outgoing(reply_to, body, correlation=message.correlation))
 
     async def _execute(self, device: str, verb: str, command: Command) -> Answer:
         if (device, verb) == ("outbox", "replay"):
             epoch, first = command.args.get("epoch"), command.args.get("from")
-            if not isinstance(epoch, str) or not isinstance(first, int):
+            if not isinstance(epoch, str) or type(first) is not int:  # a bool is an int, too
                 return Answer(id=command.id, ok=False, key="command.bad_arguments")
             available = await self._delivery.replay(epoch, first)
             if available is None:

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+CLIENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 RESERVED_STATIONS = frozenset({"directory", "catalogue"})
 DEFAULT_ROOT = "edged/v1"
 
@@ -98,6 +99,13 @@ class StationTopics:
 
     def did(self, client: str) -> str:
         return f"{self._base}/did/{client}"
+
+    def may_answer(self, topic: str) -> bool:
+        """Whether this is where one client gets its answers. Commands name the topic themselves:
+        one that makes us write elsewhere, or that nobody can publish to, is not obeyed in that.
+        """
+        client = topic.rpartition("/")[2]
+        return CLIENT.fullmatch(client) is not None and topic == self.did(client)
 
 
 @dataclass(frozen=True, slots=True)

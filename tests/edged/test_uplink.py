@@ -1,36 +1,22 @@
-"""Facts up, answers down, through Debian's mosquitto and a real store."""
+"""What else crosses the broker: members and products, commands, state and health."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.bridges import Bridge, bridging
-from support.broker import Mosquitto, mosquitto
-from support.stores import AT, catalogue, entry, fact, opened, product
+from support.bridges import bridging
+from support.broker import Mosquitto
+from support.stores import AT, catalogue, entry, fact, product
+from support.uplinks import BASE, settled, uplinked
 
 from devices import Device
-from edged.config import Config, load
-from edged.uplink import Uplink
 from mqtt import broker as broker_module
 from mqtt.broker import PrivateBroker
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
-from mqtt.messages import DirectoryHead, DirectoryShard, Parked
+from mqtt.messages import DirectoryHead, DirectoryShard
 from store import Store
-
-BASE = "edged/v1/demo/borne-1"
-
-
-def config(folder: Path, url: str) -> Config:
-    file = folder / "station.toml"
-    file.write_text(
-        f'[station]\nsite = "demo"\nname = "borne-1"\ndata = "{folder / "data"}"\n'
-        f'[mqtt]\nurl = "{url}"\n'
-    )
-    return load(file)
 
 
 class Idle(Device):
@@ -39,165 +25,6 @@ class Idle(Device):
 
     async def plugged(self) -> None:
         return
-
-
-@asynccontextmanager
-async def uplinked(folder: Path, url: str, store: Store, *devices: Device) -> AsyncIterator[Uplink]:
-    settings = config(folder, url)
-    assert settings.mqtt is not None
-    uplink = Uplink(settings, settings.mqtt, store, {device.name: device for device in devices})
-    task = asyncio.create_task(uplink.run())
-    try:
-        yield uplink
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with opened(tmp_path / "store") as running:
-        yield running
-
-
-async def settled(store: Store, done: int) -> None:
-    async with asyncio.timeout(30):
-        while store.outbox.status().waiting + store.outbox.status().stored or not done:
-            await asyncio.sleep(0.02)
-
-
-async def test_facts_arrive_in_order_and_leave_when_done(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    for n in range(5):
-        await store.outbox.put("badge", fact(n))
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        await bridge.until(lambda: len(bridge.facts) == 5)
-        for n in range(5, 9):
-            await store.outbox.put("badge", fact(n))
-        await bridge.until(lambda: len(bridge.facts) == 9)
-        assert bridge.seqs == list(range(1, 10))
-        await settled(store, 9)
-
-
-async def test_a_puback_does_not_let_a_fact_go(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        bridge.answering = False
-        await store.outbox.put("badge", fact())
-        await bridge.until(lambda: bridge.received == 1)
-        assert store.outbox.status().waiting == 1
-        # Unanswered, it is sent again, the same to the byte.
-        await bridge.until(lambda: bridge.received >= 2)
-        assert [len(bodies) for bodies in bridge.bodies.values()] == [1]
-        bridge.answering = True
-        await bridge.until(lambda: bridge.received >= 3)
-        await settled(store, 1)
-
-
-async def test_a_new_fact_does_not_wait_for_an_unanswered_one(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        bridge.answering = False
-        await store.outbox.put("badge", fact(1))
-        await bridge.until(lambda: bridge.received == 1)
-        await store.outbox.put("badge", fact(2))
-        await bridge.until(lambda: bridge.seqs == [1, 2], seconds=1.5)
-
-
-async def test_a_lost_fact_is_sent_again_however_many_new_ones_come(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        bridge.loses = {1}
-        for n in range(1, 16):
-            await store.outbox.put("badge", fact(n))
-            await asyncio.sleep(0.4)
-            if bridge.facts:
-                break
-        assert n < 15, "it waited for a pause"
-        await settled(store, n)
-
-
-async def test_the_broker_dies_and_comes_back_without_its_memory(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with uplinked(tmp_path, broker.url, store) as uplink:
-        async for state in uplink.state.changes():
-            if state.up:
-                break
-        await broker.kill()
-        for n in range(300):
-            await store.outbox.put("badge", fact(n))
-        await broker.start()
-        async with bridging(broker.url) as bridge:
-            await bridge.until(lambda: len(bridge.facts) == 300, seconds=50)
-            assert bridge.seqs == list(range(1, 301))
-            await settled(store, 300)
-
-
-async def test_a_bridge_that_lost_everything_gets_it_again(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with uplinked(tmp_path, broker.url, store):
-        async with bridging(broker.url) as first:
-            for n in range(4):
-                await store.outbox.put("badge", fact(n))
-            await first.until(lambda: len(first.facts) == 4)
-            await settled(store, 4)
-        async with bridging(broker.url) as second:
-            asked = json.dumps(
-                {
-                    "id": "1",
-                    "reply_to": f"{BASE}/did/bridge",
-                    "args": {"epoch": store.outbox.epoch, "from": 1},
-                }
-            )
-            await second.say(f"{BASE}/do/outbox/replay", asked.encode())
-            await second.until(lambda: second.seqs == [1, 2, 3, 4])
-            answers = [json.loads(b) for t, b in second.others if t.endswith("/did/bridge")]
-            assert answers == [
-                {
-                    "id": "1",
-                    "ok": True,
-                    "key": "",
-                    "result": {"epoch": store.outbox.epoch, "from": 1},
-                }
-            ]
-
-
-async def test_a_photo_goes_before_its_fact_and_waits_for_done(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        await store.outbox.put("badge", fact(1))
-        kept = await store.outbox.put("badge", fact(2), attachment=b"\xff\xd8 a portrait \xff\xd9")
-        await store.outbox.put("badge", fact(3))
-        await bridge.until(lambda: len(bridge.facts) == 3)
-        assert bridge.blobs == {kept.id: b"\xff\xd8 a portrait \xff\xd9"}
-        await settled(store, 3)
-        assert list((tmp_path / "store" / "photos").iterdir()) == []
-
-
-async def test_parked_facts_are_let_go(tmp_path: Path, broker: Mosquitto, store: Store) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        bridge.answering = False
-        first = await store.outbox.put("badge", fact(1))
-        await store.outbox.put("badge", fact(2))
-        await bridge.until(lambda: len(bridge.facts) == 2)
-        parked = Parked(seq=1, id=first.id, why="no such employee")
-        await bridge.ack(f"{BASE}/ack", parked=(parked,))
-        await settled(store, 2)
-        assert store.outbox.status().parked == 1
 
 
 async def test_members_and_products_come_down(
@@ -246,9 +73,44 @@ async def test_nonsense_from_above_changes_nothing(
         await bridge.say("edged/v1/demo/directory/shard/00", b"{}")
         await bridge.say("edged/v1/demo/catalogue/head", b"null")
         await bridge.say(f"{BASE}/ack", b'{"epoch":"of another store","stored":99,"done":99}')
+        epoch = store.outbox.epoch
+        for first in (-(10**30), 10**30, True, 1.5, "1", None):
+            asked = {"args": {"epoch": epoch, "from": first}}
+            await bridge.say(f"{BASE}/do/outbox/replay", json.dumps(asked).encode())
+        for topic in ("did/#", "did/+", "did/", "did/a/b", "ack", "did/" + "x" * 70_000):
+            asked = {"reply_to": f"{BASE}/{topic}"}
+            await bridge.say(f"{BASE}/do/x/y", json.dumps(asked).encode())
+        low = {"epoch": epoch, "parked": [{"seq": -(10**30), "id": "x", "why": ""}]}
+        await bridge.say(f"{BASE}/ack", json.dumps(low).encode())
         await store.outbox.put("badge", fact(1))
         await bridge.until(lambda: len(bridge.facts) == 1)
         assert uplink.state.get().up
+        assert not [topic for topic, _ in bridge.others if "/did/" in topic]
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+async def test_what_a_broker_kept_is_no_sign_of_life_of_the_bridge(
+    tmp_path: Path, store: Store, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "iotcore":
+        monkeypatch.setattr(broker_module.shutil, "which", lambda *_, **__: None)
+    async with PrivateBroker(tmp_path / "private") as broker:
+        assert broker.kind == kind
+        body = json.dumps({"epoch": "x"}).encode()
+        async with bridging(broker.url) as bridge:
+            await bridge.say(f"{BASE}/ack", body, retain=True)
+        async with (
+            uplinked(tmp_path, broker.url, store) as uplink,
+            bridging(broker.url) as bridge,
+        ):
+            await store.outbox.put("badge", fact(1))
+            bridge.answering = False
+            await bridge.until(lambda: bool(bridge.facts))
+            assert uplink.bridge_seen.get() is None
+            await bridge.say(f"{BASE}/ack", body, retain=True)
+            async with asyncio.timeout(20):
+                while uplink.bridge_seen.get() is None:
+                    await asyncio.sleep(0.02)
 
 
 async def test_state_and_health_are_said_and_a_stop_is_said_too(
@@ -307,15 +169,3 @@ async def test_the_broker_that_comes_with_the_demo_will_do(
             await store.outbox.put("badge", fact(1))
             await bridge.until(lambda: len(bridge.facts) == 1)
             await settled(store, 1)
-
-
-@pytest.mark.parametrize("facts", [450])
-async def test_a_backlog_larger_than_the_window_drains(
-    tmp_path: Path, broker: Mosquitto, store: Store, facts: int
-) -> None:
-    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(facts)))
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        await bridge.until(lambda: len(bridge.facts) == facts)
-        assert bridge.seqs == list(range(1, facts + 1))
-        assert isinstance(bridge, Bridge)
-        await settled(store, facts)

@@ -28,6 +28,8 @@ class Bridge:
         self.loses: set[int] = set()
         """Numbers that do not get here, once."""
         self.received = 0
+        self.arrived: list[int] = []
+        """The numbers of all facts in the order in which they came, resent ones included."""
         self._session: Session | None = None
         self._changed = asyncio.Event()
 
@@ -53,6 +55,7 @@ class Bridge:
             return
         self.received += 1
         fact = json.loads(body)
+        self.arrived.append(fact["seq"])
         if fact["seq"] in self.loses:
             self.loses.discard(fact["seq"])
             return
