@@ -1,6 +1,7 @@
 """A morning's facts after an outage: how fast they get to Odoo, beside what Odoo itself takes.
 
-The one rule: both do the same work on the same stand-in Odoo, each from a process of its own.
+The one rule: both do the same work on the same stand-in Odoo, each from a process of its own. The
+stand-in is held to the pace of a real server, which is several times slower than it is.
 """
 
 import asyncio
@@ -20,6 +21,10 @@ from mqtt.messages import BadgeData, Who
 from store import Store
 
 FACTS = 500
+ALONE = 100
+CALL_S, CHANGE_S = 0.01, 0.0013
+"""Odoo 19 on two cores: 8 to 12 ms a look-up, and 4 ms for each row of a load(), which changes
+three entries of the stand-in. Odoo 16 to 18 take twice as long."""
 LEAST = 0.8
 """Of what Odoo takes."""
 LIMIT_S = 90.0
@@ -33,21 +38,21 @@ async def run(folder: Path) -> list[Row]:
 
 
 async def _measure(stage: Stage, url: str) -> list[Row]:
+    stage.odoo.faults.slow_s, stage.odoo.faults.slow_change_s = CALL_S, CHANGE_S
     employees = _hire(stage.odoo, 3 * FACTS)
     async with stage:
-        alone = await _limit(stage, "calls", employees[:FACTS])
+        alone = await _limit(stage, "calls", employees[:ALONE])
         batches = await _limit(stage, "load", employees[FACTS : 2 * FACTS])
         await _queue(stage.folder, employees[2 * FACTS :])
         drained = await _drain(stage, url)
         shown = len(stage.odoo.state()["attendances"])
-        assert shown == 3 * FACTS, f"Odoo has {shown} of {3 * FACTS} facts"
+        expected = ALONE + 2 * FACTS
+        assert shown == expected, f"Odoo has {shown} of {expected} facts"
     what = f"backlog of {FACTS} employees' badges"
     return [
-        Row("the stand-in Odoo: the same calls, one after the other", alone, "facts/s"),
+        Row("an Odoo's pace: badge by badge, one after the other", alone, "facts/s"),
         Row("  its batch limit: load() of 100 rows", batches, "facts/s"),
-        Row(f"{what}: outbox → Odoo, beside the same calls", drained, "facts/s", LEAST * alone,
-            least=True),
-        Row(f"{what}: outbox → Odoo, beside the batch limit", drained, "facts/s", LEAST * batches,
+        Row(f"{what}: outbox → Odoo, beside that limit", drained, "facts/s", LEAST * batches,
             least=True),
     ]  # fmt: skip
 

@@ -129,7 +129,7 @@ class Stream:
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """`url` is the page's."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             page = (await client.get(url)).text
             for part in _PARTS.findall(page):
                 await client.get(httpx.URL(url).join(part))
@@ -191,7 +191,7 @@ class Ears:
 
 async def tap(url: str, do: str, what: str = "") -> None:
     """What a finger does on the page at `url`."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         token = _TOKEN.search((await client.get(url)).text)
         assert token is not None
         where = httpx.URL(url)

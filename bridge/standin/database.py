@@ -43,7 +43,7 @@ class Database:
         self.zone = USERS_ZONE
         """Of the call under way: what times in texts and in `load` mean."""
         self.changes = 0
-        """Grows with each committed change."""
+        """How many entries were changed by what was committed."""
         self._undo: list[Callable[[], object]] | None = None
 
     # --- transactions and keeping ---------------------------------------------------------
@@ -61,8 +61,8 @@ class Database:
         else:
             if outer is not None:
                 outer.extend(undo)
-            elif undo:
-                self.changes += 1
+            else:
+                self.changes += len(undo)
         finally:
             self._undo = outer
 

@@ -29,7 +29,9 @@ class Faults:
     html: int = 0
     """So many calls are answered by a proxy's HTML page, and not carried out."""
     slow_s: float = 0.0
-    """Every answer takes this much longer."""
+    """Every answer takes this much longer,"""
+    slow_change_s: float = 0.0
+    """and this much for each entry that the call changed."""
 
 
 class StandIn:
@@ -139,9 +141,10 @@ class StandIn:
             await _send(writer, 400, b"")
             return
         body = await reader.readexactly(int(length))
-        if self.faults.slow_s:
-            await asyncio.sleep(self.faults.slow_s)
+        before = self.database.changes
         answer = self._answer(method, path.partition("?")[0], body)
+        changed = self.database.changes - before
+        await asyncio.sleep(self.faults.slow_s + self.faults.slow_change_s * changed)
         if answer is None:
             writer.transport.abort()
         else:
@@ -182,7 +185,7 @@ class StandIn:
         except ValueError:
             wanted = None
         if not isinstance(wanted, dict) or not known.issuperset(wanted):
-            return 400, _json({"error": "lose, html: numbers of calls; slow_s: seconds"})
+            return 400, _json({"error": "lose, html: numbers of calls; slow_…: seconds"})
         for name, value in wanted.items():
             setattr(self.faults, name, value)
         return 200, _json(asdict(self.faults))
