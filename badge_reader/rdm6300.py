@@ -11,7 +11,7 @@ is the EM4100 card's version, the other four its number.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -129,13 +129,16 @@ class Rdm6300Reader(BadgeReader):
 def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     """What a capture means (`edged decode rdm6300`, `id12`): `hex` → the last card in it.
 
-    `events` counts cards shown: one that is repeated was held. Raises ValueError without `hex`.
+    `events` counts cards shown: one that is repeated was held. `chunks` says in which sizes the
+    bytes were read, and is told back. Raises ValueError without `hex`.
     """
     if "hex" not in vector:
         raise ValueError("give the reader's bytes as hex")
     codec = Codec()
     data = bytes.fromhex(vector["hex"])
-    events = codec.feed(data)
+    sizes = vector.get("chunks") or []
+    said = {"chunks": sizes} if sizes else {}
+    events = [event for chunk in _cut(data, sizes) for event in codec.feed(chunk)]
     cards = [event.uid for event in events if isinstance(event, Card)]
     if cards:
         uid = cards[-1]
@@ -148,6 +151,7 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
             "hex8": hex8(uid),
             "wiegand24": wiegand24(uid),
             "events": 1 + sum(a != b for a, b in pairwise(cards)),
+            **said,
         }
     errors = [event.error for event in events if isinstance(event, Malformed)]
     if errors:
@@ -155,6 +159,13 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     if codec.inside or not data:
         return {"kind": "incomplete"}
     return {"kind": "malformed", "error": "frame"}
+
+
+def _cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise ValueError("chunks: a list of sizes expected")
+    ends = [0, *accumulate(sizes), len(data)]
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 decode_id12 = decode

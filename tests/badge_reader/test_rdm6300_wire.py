@@ -22,8 +22,8 @@ def feed(chunks: list[bytes]) -> list[Event]:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=name_of)
 def test_a_capture_means_what_is_written_beside_it(vector: dict[str, Any]) -> None:
-    expect = {field: value for field, value in vector["expect"].items() if field != "chunks"}
-    meaning = decode(vector)
+    expect = vector["expect"]
+    meaning = decode(vector | {"chunks": expect.get("chunks")})
     assert {field: meaning.get(field) for field in expect} == expect
 
 
@@ -92,6 +92,12 @@ def test_a_card_is_masked_when_it_is_printed() -> None:
 def test_decoding_asks_for_what_it_needs() -> None:
     with pytest.raises(ValueError, match="hex"):
         decode({})
+
+
+@pytest.mark.parametrize("chunks", ["5", [0], [1.5], [True], 5])
+def test_the_sizes_of_reads_are_sizes(chunks: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        decode({"hex": GOOD.hex(), "chunks": chunks})
 
 
 def test_nothing_yet_is_incomplete_and_noise_is_malformed() -> None:
