@@ -7,41 +7,34 @@ compared with the models, the parser and the catalogues; examples are loaded and
 import argparse
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from support.broker import mosquitto
-from support.linked import held
+from support.pages import (
+    DOCS,
+    EVERY_PAGE,
+    LANGUAGES,
+    PAGES,
+    blocks,
+    headings,
+    page,
+    rows,
+    sections,
+    slug,
+    without_code,
+)
 from support.stores import opened
 
 import bridge.config
+from devices import State
 from devices.registry import drivers, load_driver
 from edged import config, transfer
 from edged.cli import parser
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
-from mqtt.link import Address, Outgoing, Reason
-from mqtt.topics import StationTopics
-
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {
-    "bridge": "passerelle",
-    "commands": "commandes",
-    "configuration": "configuration",
-    "development": "developpement",
-    "devices": "appareils",
-    "installation": "installation",
-    "messages": "messages",
-    "metrology": "metrologie",
-    "privacy": "vie-privee",
-    "security": "securite",
-    "troubleshooting": "depannage",
-    "without-odoo": "sans-odoo",
-}
-LANGUAGES = ("en", "fr")
-EVERY_PAGE = [DOCS / "README.md", *sorted(DOCS.glob("??/*.md"))]
 
 STATION = {
     "[station]": config.StationTable,
@@ -63,48 +56,6 @@ BRIDGE = {
 }
 SCREENS = {"page", "entrance", "weighing", "photo", "label", "status", "remedy"}
 """Tables of the screens' catalogues that tell no fault; all others stand in troubleshooting."""
-
-
-def page(language: str, name: str) -> str:
-    file = name if language == "en" else PAGES[name]
-    return (DOCS / language / f"{file}.md").read_text("utf-8")
-
-
-def without_code(text: str) -> str:
-    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def headings(text: str) -> list[tuple[int, str]]:
-    found = re.findall(r"^(#+) (.+)$", without_code(text), flags=re.MULTILINE)
-    return [(len(marks), title) for marks, title in found]
-
-
-def slug(title: str) -> str:
-    """The anchor that GitHub and most viewers give a heading."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-
-
-def sections(text: str) -> dict[str, str]:
-    """What follows each heading, up to the next, whatever its level."""
-    text = without_code(text)
-    marks = list(re.finditer(r"^#+ (.+)$", text, flags=re.MULTILINE))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return {mark[1]: text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of a section's tables, without their heads."""
-    lines = [line.strip() for line in text.splitlines()]
-    rules = {n for n, line in enumerate(lines) if re.fullmatch(r"[|\- ]+", line) and "-" in line}
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for n, line in enumerate(lines)
-        if line.startswith("|") and n not in rules and n + 1 not in rules
-    ]
-
-
-def blocks(text: str, info: str) -> list[str]:
-    return re.findall(rf"^```{re.escape(info)}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 # --- the pages -----------------------------------------------------------------------------------
@@ -231,8 +182,15 @@ def test_examples_load(language: str, tmp_path: Path) -> None:
             bridges += 1
         for example in blocks(text, "toml"):
             tomllib.loads(example)
-    assert stations >= 3
+    assert stations >= 6
     assert bridges >= 2
+
+
+def test_the_example_of_the_readme_loads(tmp_path: Path) -> None:
+    (example,) = blocks((DOCS.parent / "README.md").read_text("utf-8"), "toml")
+    file = tmp_path / "station.toml"
+    file.write_text(example, "utf-8")
+    assert config.load(file).screens.scale
 
 
 # --- commands and sentences ----------------------------------------------------------------------
@@ -273,10 +231,34 @@ def test_every_command_and_option_is_described(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_commands_of_the_examples_exist(language: str) -> None:
+    """As typed in the examples; what stands for something is taken as it is."""
+    call = r"(?:^|-u \S+ |&& |bin/)edged ([a-z-][^|>'\n]*)"
+    typed = [
+        line
+        for name in PAGES
+        for example in blocks(page(language, name), "sh")
+        for line in re.findall(call, example, flags=re.MULTILINE)
+    ]
+    known = {name.removeprefix("edged ") for name, _ in commands()}
+    assert len(typed) >= 10
+    for line in typed:
+        words = shlex.split(line)
+        assert words[0] in known | {"--version"}, line
+        if words[0] in known:
+            parser().parse_args(words)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_exit_statuses_are_described(language: str) -> None:
     section = list(sections(page(language, "commands")).values())[1]
     told = re.findall(r"^  (\d)  ", parser().epilog or "", flags=re.MULTILINE)
     assert [cells[0] for cells in rows(section)] == told
+
+
+LINES = ("mqtt", "bridge", "waiting", "parked", "directory", "catalogue", "clock", "disk")
+LINES += ("temperature", "set_aside")
+"""Lines of the status page beside the devices: `Row.what`."""
 
 
 def plain(sentence: str) -> str:
@@ -295,6 +277,25 @@ def test_every_fault_has_its_cause_and_remedy(language: str) -> None:
     explained = [cells for title in titles for cells in rows(found[title])]
     assert {plain(cells[0]) for cells in explained} == known
     assert all(len(cells) == 3 and all(cells) for cells in explained)
+    sentences = {f"{t}.{k}": plain(s) for t in faults for k, s in catalogue[t].items()}
+    remedies = {plain(cells[0]): plain(cells[2]) for cells in explained}
+    for key, remedy in catalogue["remedy"].items():
+        assert remedies[sentences[key]] == plain(remedy), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_state_and_line_of_the_status_page_is_described(language: str) -> None:
+    said = tomllib.loads((DOCS.parent / "kiosk/catalogue" / f"{language}.toml").read_text())
+    words = {name: plain(word) for name, word in said["status"].items()}
+    text = page(language, "troubleshooting")
+    titles = [title for level, title in headings(text) if level == 2]
+    told = rows(sections(text)[titles[3]])
+    states = [cells for cells in told if len(cells) == 4]
+    assert {cells[1].strip("`"): plain(cells[0]) for cells in states} == {
+        state.value: words[state.value] for state in State
+    }
+    lines = [cells for cells in told if len(cells) == 3]
+    assert {plain(cells[0]) for cells in lines} == {words[name] for name in LINES}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -309,7 +310,7 @@ def test_make_and_the_files_named_exist(language: str) -> None:
         assert (DOCS.parent / name).is_file(), name
 
 
-# --- files to import, and the broker's rights ----------------------------------------------------
+# --- files to import -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -338,49 +339,3 @@ async def test_examples_are_imported(language: str, tmp_path: Path) -> None:
         imported = await transfer.import_files(store, files, b"key")
     assert (imported.members, imported.products, imported.rules) == (2, 1, 1)
     assert imported.unprintable == ()
-
-
-def test_both_languages_give_the_same_rights() -> None:
-    rights = [
-        [line for line in blocks(page(language, "security"), "conf acl")[0].splitlines()
-         if not line.startswith("#")]
-        for language in LANGUAGES
-    ]  # fmt: skip
-    assert rights[0] == rights[1]
-
-
-async def test_rights_are_enough_and_no_more(tmp_path: Path) -> None:
-    (acl,) = blocks(page("en", "security"), "conf acl")
-    (tmp_path / "acl").write_text(acl)
-    ours = StationTopics("edged/v1", "lyon", "bulk-1")
-    theirs = StationTopics("edged/v1", "lyon", "bulk-2")
-    settings = f"allow_anonymous true\nacl_file {tmp_path / 'acl'}\n"
-    async with mosquitto(tmp_path, settings) as broker:
-        one = held(Address.parse(broker.url, user="lyon-bulk-1"), client_id="lyon/bulk-1")
-        two = held(Address.parse(broker.url, user="edged-bridge"), client_id="edged-bridge")
-        async with one as station_link, two as bridge_link:
-            station, centre = await station_link.session(), await bridge_link.session()
-            site = ours.of_site
-            downward = [
-                ours.ack,
-                ours.do("outbox", "replay"),
-                site.directory_head,
-                site.directory_shard("a0"),
-                site.catalogue_head,
-            ]
-            upward = [ours.fact("badge"), ours.blob("x"), ours.ask("directory")]
-            upward.append(ours.did("edged-bridge"))
-            await station.subscribe(*downward, ours.state)
-            await centre.subscribe(*upward)
-            for topic in downward:
-                assert await centre.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
-                assert await station.publish(Outgoing(topic, b"{}")) is Reason.REFUSED, topic
-            for topic in [*upward, ours.state]:
-                assert await station.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
-            for topic in (ours.health("door"), ours.value("balance")):
-                assert await station.publish(Outgoing(topic, b"{}")) is Reason.NOBODY, topic
-            for topic in (theirs.state, theirs.fact("badge"), theirs.ack):
-                assert await station.publish(Outgoing(topic, b"{}")) is Reason.REFUSED, topic
-            assert await centre.publish(Outgoing(ours.fact("badge"), b"{}")) is Reason.REFUSED
-            arrived = [await anext(station.messages()) for _ in downward]
-            assert {message.topic for message in arrived} == set(downward)
