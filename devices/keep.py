@@ -90,7 +90,7 @@ class _Keeper:
 
     async def _hold(self) -> None:
         try:
-            await self._device.run()
+            await _contained(self._device.run())
         finally:
             self._idle()
 
@@ -141,12 +141,14 @@ class _Keeper:
 
     async def _or_retry(self, wait: Coroutine[Any, Any, None]) -> None:
         name = self._device.name
-        waiting = asyncio.create_task(wait, name=f"device.{name}.wait")
+        waiting = asyncio.create_task(_contained(wait), name=f"device.{name}.wait")
         retry = asyncio.create_task(self._device.retry.wait(), name=f"device.{name}.retry")
         try:
             await asyncio.wait({waiting, retry}, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                waiting.result()
+            if waiting.cancelled():
+                raise RuntimeError("plugged() cancelled itself")
+            if waiting.done() and (error := waiting.exception()):
+                raise error if isinstance(error, Exception) else RuntimeError(repr(error))
         finally:
             await _cancelled(waiting, retry)
 
@@ -157,6 +159,14 @@ class _Keeper:
             said = Health(state, key, params, before.since)
         if said != before:
             self._device.health.set(said)
+
+
+async def _contained(work: Coroutine[Any, Any, None]) -> None:
+    """Do what a driver does; its `sys.exit()` would end the loop from within any task."""
+    try:
+        await work
+    except SystemExit as error:
+        raise RuntimeError("called sys.exit()") from error
 
 
 def _said(error: BaseException) -> DeviceError | None:

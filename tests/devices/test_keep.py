@@ -297,7 +297,12 @@ async def cancels_itself(_device: Device) -> None:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("end", [KeyError("x"), returns, cancels_itself])
+OWN_CANCELLATION = BaseExceptionGroup("", [asyncio.CancelledError()])
+
+
+@pytest.mark.parametrize(
+    "end", [KeyError("x"), returns, cancels_itself, SystemExit(1), OWN_CANCELLATION]
+)
 async def test_a_bug_is_told_once_with_its_traceback_and_tried_again(end, caplog):
     device = Scripted("scale", end, end, end)
     async with Kept(device):
@@ -343,11 +348,14 @@ async def test_what_a_task_group_inside_a_driver_says_is_heard():
             assert (await reaches(device, state)).key == key
 
 
-async def test_a_bug_in_plugged_is_only_a_bug(caplog):
+@pytest.mark.parametrize(
+    "end", [KeyError("plugged"), asyncio.CancelledError(), SystemExit(1), OWN_CANCELLATION]
+)
+async def test_a_bug_in_plugged_is_only_a_bug(end, caplog):
     device = Scripted("scale", Absent("device.unplugged"))
 
     async def broken() -> None:
-        raise KeyError("plugged")
+        raise end
 
     device.plugged = broken
     async with Kept(device):
