@@ -24,7 +24,7 @@ exit status:
   0  done
   1  failed while running; the message says why
   2  wrong use, or a mistake in a configuration file (each is listed)
-  3  a device does not answer
+  3  a device does not answer, or `edged check` cannot read a secret
 """
 
 
@@ -85,10 +85,12 @@ def _add_services(commands: _Commands) -> None:
     commands.add("run", "run the station", config=DEFAULT_STATION)
 
     bridge = commands.add(
-        "bridge", "run the bridge between the broker and Odoo", config=DEFAULT_BRIDGE
+        "bridge",
+        "run the bridge between the broker and Odoo, or see to its parked facts",
+        config=DEFAULT_BRIDGE,
     )
     bridge.add_argument("--check", action="store_true", help="read the file and stop")
-    bridge.add_argument("--parked", action="store_true", help="list facts that Odoo refused")
+    bridge.add_argument("--parked", action="store_true", help="list the facts that Odoo refused")
     bridge.add_argument("--retry", metavar="ID", help="try a parked fact again")
     bridge.add_argument("--drop", metavar="ID", help="give a parked fact up, for good")
 
@@ -100,24 +102,36 @@ def _add_services(commands: _Commands) -> None:
     demo.add_argument(
         "--bench-port", type=int, default=8081, help="the workbench (default 8081; 0: any)"
     )
-    demo.add_argument("--dir", type=Path, help="keep everything in this folder, also afterwards")
+    demo.add_argument(
+        "--dir", type=Path, metavar="FOLDER", help="keep everything here, also afterwards"
+    )
     demo.add_argument("--no-browser", action="store_true", help="open no browser window")
 
 
 def _add_bench(commands: _Commands) -> None:
     check = commands.add(
-        "check", "read the station's file, then ask each device to answer", config=DEFAULT_STATION
+        "check",
+        "read the station's file, then ask each device to answer (stop the station first)",
+        config=DEFAULT_STATION,
     )
-    check.add_argument("--offline", action="store_true", help="the file only: open no device")
+    check.add_argument(
+        "--offline", action="store_true", help="the file and its secrets only: open no device"
+    )
 
     find = commands.add("find", "list what is plugged in, as configuration to paste")
     find.add_argument("--json", action="store_true", help="as JSON")
 
-    trial = commands.add("try", "try one device of the station's file", config=DEFAULT_STATION)
+    trial = commands.add(
+        "try",
+        "try one device of the station's file (stop the station first)",
+        config=DEFAULT_STATION,
+    )
     trial.add_argument("family", choices=["badge_reader", "scale", "printer", "camera"])
     trial.add_argument("name", help="its name in the file, as in [scale.NAME]")
-    trial.add_argument("--seconds", type=float, default=10, help="how long (default 10)")
-    trial.add_argument("--output", type=Path, help="camera: where the picture goes")
+    trial.add_argument(
+        "--seconds", type=float, default=10, metavar="N", help="how long (default 10)"
+    )
+    trial.add_argument("--output", type=Path, metavar="FILE", help="camera: where the picture goes")
 
 
 def _add_decode(commands: _Commands) -> None:
@@ -151,16 +165,26 @@ def _add_decode(commands: _Commands) -> None:
 
 def _add_data(commands: _Commands) -> None:
     imports = commands.add(
-        "import", "fill the members and products of a station without Odoo", config=DEFAULT_STATION
+        "import",
+        "fill the members and products of a station without Odoo (stop the station first)",
+        config=DEFAULT_STATION,
     )
     imports.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="members.csv, products.csv, rules.csv"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CSV of members, products or rules, told apart by their columns",
     )
 
-    export = commands.add("export", "write the station's facts out", config=DEFAULT_STATION)
+    export = commands.add(
+        "export", "write the station's facts out, also while it runs", config=DEFAULT_STATION
+    )
     export.add_argument("what", choices=["facts"])
     export.add_argument("--csv", action="store_true", help="as CSV (default: one JSON a line)")
-    export.add_argument("-o", "--output", type=Path, help="a file (default: standard output)")
+    export.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="a file (default: standard output)"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
