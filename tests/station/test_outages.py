@@ -32,10 +32,8 @@ class Person:
         await self.shop.bench.act("balance", "put", "482")
         await hands.sees("scale", {"pick", "ready"})
         if await hands.state("scale") == "pick":
-            await hands.tap("scale", "pick", await self._product())
-        await hands.sees("scale", "ready")
-        await hands.tap("scale", "print")
-        await hands.sees("scale", "take")
+            await hands.insist("scale", "pick", await self._product(), "ready")
+        await hands.insist("scale", "print", "", "take")
         self.labels += 1
         await self.shop.bench.act("balance", "take")
         await hands.sees("scale", "empty")

@@ -4,6 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 import httpx
 
@@ -59,6 +60,18 @@ class Hands:
                 headers={"x-token": token.group(1), "origin": self.url},
             )
         assert answer.status_code == 204, answer.text
+
+    async def insist(self, screen: str, do: str, what: str, state: str) -> None:
+        """Tap, and again while nothing comes of it, as people do.
+
+        On a busy machine the scale beside us may answer too late, and is rightly not believed.
+        """
+        for _ in range(10):
+            await self.tap(screen, do, what)
+            with suppress(AssertionError):
+                await self.sees(screen, state, seconds=2)
+                return
+        await self.sees(screen, state)
 
     async def status(self) -> dict[str, object]:
         async with self.client() as client:
