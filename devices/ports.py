@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from devices.errors import DeviceError, Refused
 from devices.local_port import Line, open_path, opened
 
-__all__ = ["Line", "Port", "open_port", "plugged"]
+__all__ = ["Line", "Port", "check_port", "open_port", "plugged"]
 
 _LOOK_EVERY = 0.1
 _PROBE_FIRST, _PROBE_SLOWEST = 0.2, 2.0
@@ -134,6 +134,18 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in ("socket", "rfc2217", "sim"):
         raise Refused("device.port_invalid", path=url)
     return parts
+
+
+def check_port(url: str) -> None:
+    """Raises ValueError, with a sentence, for what cannot be a port; opens nothing."""
+    if ":" not in url and not url.startswith("/"):
+        raise ValueError("is no path such as /dev/serial/by-id/… and no socket://host:port")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("socket", "rfc2217"):
+            _address(parts)
+    except ValueError:
+        raise ValueError("must name a machine and its port, as in socket://host:9100") from None
 
 
 def _address(parts: SplitResult) -> tuple[str, int]:

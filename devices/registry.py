@@ -8,9 +8,9 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from devices.device import Device
 from devices.errors import Refused
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Family = Literal["badge_reader", "scale", "printer", "camera"]
 Decoder = Callable[[Mapping[str, Any]], dict[str, Any]]
-M = TypeVar("M", bound=BaseModel)
 
 
 @cache
@@ -77,43 +76,3 @@ def _load(family: str, name: str) -> Any:
 def nearest(word: str, words: Iterable[str]) -> str:
     """The known word that a mistyped one most resembles; "" when none does."""
     return next(iter(difflib.get_close_matches(word.lower(), list(words), n=1)), "")
-
-
-class BadSettings(ValueError):
-    """Everything wrong with a table, at once: `problems` holds (path, what is wrong with it)."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path}: {message}" for path, message in problems))
-        self.problems = problems
-
-
-def check_settings(model: type[M], table: Mapping[str, Any], *, path: str = "") -> M:
-    """The table as `model`. Raises `BadSettings`; its messages never hold a value of the table."""
-    try:
-        return model.model_validate(dict(table))
-    except ValidationError as error:
-        problems = [
-            (".".join([path, *map(str, each["loc"])]).strip("."), _message(model, each))
-            for each in error.errors(include_url=False, include_input=False)
-        ]
-        raise BadSettings(problems) from error
-
-
-def _message(model: type[BaseModel], error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        near = nearest(str(error["loc"][-1]), _fields(model, error["loc"][:-1]))
-        return f"unknown key; did you mean {near!r}?" if near else "unknown key"
-    if error["type"] == "missing":
-        return "is required"
-    return str(error["msg"])
-
-
-def _fields(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """The keys known where `path` leads; none where that is not a table of its own."""
-    for step in path:
-        field = model.model_fields.get(str(step))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)

@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(options: argparse.Namespace) -> int:
     from importlib import import_module
 
-    from edged.problems import ConfigError
+    from mqtt.settings import ConfigError
 
     try:
         status: int = import_module(options.module).main(options)

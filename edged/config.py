@@ -4,30 +4,40 @@ The one rule: loading opens nothing and guesses nothing. It either returns a `Co
 every name refers to something that exists, or raises `ConfigError` with all the mistakes.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from devices import DeviceError
-from devices.registry import BadSettings, Driver, Family, check_settings, drivers, load_driver
-from edged.problems import ConfigError, Problem, nearest
+from devices.ports import check_port
+from devices.registry import Driver, Family, drivers, load_driver
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
 from mqtt.address import Address
-from mqtt.topics import DEFAULT_ROOT, NAME, RESERVED_STATIONS
+from mqtt.settings import (
+    BrokerTable,
+    ConfigError,
+    Name,
+    Problem,
+    Table,
+    nearest,
+    problems,
+    read_toml,
+)
+from mqtt.topics import RESERVED_STATIONS, valid_name
 
 FAMILIES: tuple[Family, ...] = ("badge_reader", "scale", "printer", "camera")
-
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-
-
-class Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 T = TypeVar("T", bound=Table)
 M = TypeVar("M", bound=BaseModel)
@@ -71,22 +81,29 @@ class StationTable(Table):
         return ZoneInfo(self.timezone)
 
 
-class MqttTable(Table):
+def _url(value: str) -> str:
+    Address.parse(value)
+    return value
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, str | list):
+        raise ValueError("must be an address between quotes, or a list of them")  # noqa: TRY004 - pydantic's word
+    return [value] if isinstance(value, str) else value
+
+
+Urls = Annotated[list[Annotated[str, AfterValidator(_url)]], Field(min_length=1)]
+
+
+class MqttTable(BrokerTable):
     """Where the central broker is; without this table the station works and keeps its facts."""
 
-    url: str | list[str] | None = Field(
+    url: Annotated[Urls | None, BeforeValidator(_listed)] = Field(
         default=None, description="mqtt://host:port or mqtts://host:port; several are tried in turn"
     )
     broker: Literal["embedded"] | None = Field(
         default=None, description="embedded: one machine for everything, a private broker beside us"
     )
-    root: str = DEFAULT_ROOT
-    version: Literal["5", "3.1.1"] = "5"
-    user: str | None = None
-    password_file: Path | None = None
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
     values: list[Name] = Field(default=[], description="scales whose readings are published")
 
     @model_validator(mode="after")
@@ -95,10 +112,6 @@ class MqttTable(Table):
             raise ValueError('give either url = "mqtts://…" or broker = "embedded"')
         self.addresses(password=None)
         return self
-
-    @property
-    def urls(self) -> list[str]:
-        return [self.url] if isinstance(self.url, str) else list(self.url or [])
 
     def addresses(self, *, password: str | None) -> list[Address]:
         """Where to connect, in turn. Raises ValueError with a sentence."""
@@ -112,7 +125,7 @@ class MqttTable(Table):
                 key=self.key,
                 version=self.version,
             )
-            for url in self.urls
+            for url in self.url or ()
         ]
 
 
@@ -171,16 +184,7 @@ _TABLES: dict[str, type[Table]] = {
 
 def load(file: Path) -> Config:
     """Read a station's file. Raises `ConfigError`."""
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            [Problem(file, "", "", "no such file. `edged find` proposes what to write in it.")]
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(file, "", "", f"cannot be read: {error}")]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Problem(file, "", "", f"is not valid TOML: {error}")]) from None
+    content = read_toml(file, hint=" `edged find` proposes what to write in it.")
     return _Reader(file, content).config()
 
 
@@ -191,6 +195,7 @@ class _Reader:
         self._file = file
         self._content = content
         self._problems: list[Problem] = []
+        self._ports: dict[str, str] = {}
 
     def config(self) -> Config:
         for table in self._content.keys() - _TABLES.keys() - set(FAMILIES):
@@ -223,11 +228,9 @@ class _Reader:
             self._wrong(table, "", f"must be a table: [{table}].")
             return None
         try:
-            return check_settings(model, given, path=table)
-        except BadSettings as bad:
-            for path, message in bad.problems:
-                inner, _, key = path.rpartition(".") if path != table else (table, "", "")
-                self._wrong(inner, key, message if message.endswith("?") else f"{message}.")
+            return model.model_validate(dict(given))
+        except ValidationError as error:
+            self._problems += problems(self._file, model, error, table)
             return None
 
     def _devices(self) -> Iterator[DeviceTable]:
@@ -241,8 +244,9 @@ class _Reader:
                 table = f"{family}.{name}"
                 if not isinstance(given, Mapping):
                     self._wrong(family, name, f"must be a table: [{table}].")
-                elif not NAME.fullmatch(name):
-                    self._wrong(table, "", "a device's name has a–z, 0–9 and - only, 32 at most.")
+                elif not valid_name(name):
+                    why = "a device's name has a–z, 0–9 and - only, not - first, 32 at most."
+                    self._wrong(table, "", why)
                 elif name in seen:
                     self._wrong(table, "", f"this name is already used by [{seen[name]}.{name}].")
                 else:
@@ -256,7 +260,8 @@ class _Reader:
         known = drivers(family)
         driver_name = given.pop("driver", None)
         if not isinstance(driver_name, str):
-            self._wrong(table, "driver", f"is missing.{nearest('', known)}")
+            why = "is missing." if driver_name is None else "must be a word between quotes."
+            self._wrong(table, "driver", why + nearest("", known))
             return None
         if driver_name not in known:
             self._wrong(table, "driver", f"no such driver.{nearest(driver_name, known)}")
@@ -267,9 +272,25 @@ class _Reader:
             # A missing library is this device's trouble, told on the status page; the others work.
             return DeviceTable(family, name, driver_name, None, None, refused)
         settings = self._check(table, driver.Settings, given)
-        return (
-            None if settings is None else DeviceTable(family, name, driver_name, driver, settings)
-        )
+        if settings is None or not self._port(table, settings):
+            return None
+        return DeviceTable(family, name, driver_name, driver, settings)
+
+    def _port(self, table: str, settings: BaseModel) -> bool:
+        """Whether the device's port, if its driver has one, is its own and may be one."""
+        port = getattr(settings, "port", None)
+        if not isinstance(port, str):
+            return True
+        try:
+            check_port(port)
+        except ValueError as error:
+            self._wrong(table, "port", f"{error}.")
+            return False
+        other = self._ports.setdefault(port, table)
+        if other != table and not port.startswith("sim:"):
+            self._wrong(table, "port", f"is already used by [{other}]: a port has one device.")
+            return False
+        return True
 
     def _references(
         self,
@@ -288,11 +309,11 @@ class _Reader:
             wanted.append(("photo", "reader", screens.photo.reader, "badge_reader"))
             wanted.append(("photo", "camera", screens.photo.camera, "camera"))
         for screen, key, name, family in wanted:
-            named = list(self._content.get(family, {}))
+            named = self._named(family)
             if name not in named:
                 hint = nearest(name, named) or f" Add a table [{family}.{name}]."
                 self._wrong(f"screens.{screen}", key, f"no {family} is named '{name}'.{hint}")
-        scales = list(self._content.get("scale", {}))
+        scales = self._named("scale")
         for name in mqtt.values if mqtt else []:
             if name not in scales:
                 hint = nearest(name, scales)
@@ -304,3 +325,8 @@ class _Reader:
                 self._wrong(f"scale.{device.name}", "unit", why)
         if bridge and (mqtt is None or mqtt.broker is None):
             self._wrong("bridge", "", 'is for one-box mode: [mqtt] needs broker = "embedded".')
+
+    def _named(self, family: Family) -> list[str]:
+        """The devices of a family that the file speaks of, also where they are not understood."""
+        tables = self._content.get(family)
+        return list(tables) if isinstance(tables, Mapping) else []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from edged.problems import nearest
+from mqtt.settings import nearest
 
 T = TypeVar("T")
 

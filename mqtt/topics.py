@@ -25,6 +25,7 @@ from dataclasses import dataclass
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 CLIENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 RESERVED_STATIONS = frozenset({"directory", "catalogue"})
+ROOT = re.compile(r"[A-Za-z0-9_-]{1,32}(/[A-Za-z0-9_-]{1,32}){0,3}")
 DEFAULT_ROOT = "edged/v1"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from devices.errors import DeviceError
 from devices.registry import drivers, load_decoder
 from edged.cli import FAILED, MISUSED, OK
-from edged.problems import nearest
+from mqtt.settings import nearest
 
 _BYTES = ("request", "response", "hex")
 _INPUTS = (*_BYTES, "bits", "input", "events")

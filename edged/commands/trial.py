@@ -18,8 +18,8 @@ from edged.cli import MISUSED, NO_ANSWER, OK
 from edged.commands.check import explained
 from edged.config import load
 from edged.drivers import make_device
-from edged.problems import nearest
 from kiosk.words import Language, said
+from mqtt.settings import nearest
 from printer import Label, NotPrinted, Printer
 from scale import Scale
 

@@ -69,11 +69,11 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     file = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         load(file)
-    told = "\n".join(caught.value.problems)
+    told = str(caught.value)
     assert f"{file}: [mqtt] pasword_file: unknown key. Did you mean 'password_file'?" in told
-    assert "[mqtt] version: input should be '5' or '3.1.1' (found 5)." in told
+    assert "[mqtt] version: must be '5' or '3.1.1' (found 5)." in told
     assert "[site.odoo] (no. 1) logine: unknown key. Did you mean 'login'?" in told
-    assert "[site.odoo] (no. 1) login: is missing and has no default." in told
+    assert "[site.odoo] (no. 1) login: is missing, and there is no default." in told
     assert "[site.odoo] (no. 1) profile: no such profile. Did you mean 'stock'?" in told
     assert "[[site]] (no. 1) name: " in told
     assert "[[site]] (no. 1) product: unknown key. Did you mean 'products'?" in told

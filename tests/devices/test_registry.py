@@ -5,10 +5,10 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from devices import Device, Refused, registry
-from devices.registry import BadSettings, check_settings, drivers, load_driver, nearest
+from devices.registry import drivers, load_driver, nearest
 
 FAMILIES = ("badge_reader", "scale", "printer", "camera")
 
@@ -100,34 +100,3 @@ def test_nearest():
     assert nearest("prot", ["port", "baud"]) == "port"
     assert nearest("PORT", ["port"]) == "port"
     assert nearest("x", []) == ""
-
-
-class Filter(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    divisions: int = Field(1, ge=1)
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    port: str
-    baud: int = 9600
-    filter: Filter = Filter()
-
-
-def test_good_settings_are_the_model():
-    assert check_settings(Settings, {"port": "/dev/x", "baud": 2400}).baud == 2400
-
-
-def test_every_mistake_is_told_at_once_with_its_place_and_never_its_value():
-    table = {"baud": "secret", "filter": {"divisons": 3, "divisions": 0}, "prot": "/dev/x", "z": 1}
-    with pytest.raises(BadSettings) as bad:
-        check_settings(Settings, table, path="scale.fruit")
-    assert dict(bad.value.problems) == {
-        "scale.fruit.port": "is required",
-        "scale.fruit.baud": "Input should be a valid integer, unable to parse string as an integer",
-        "scale.fruit.filter.divisions": "Input should be greater than or equal to 1",
-        "scale.fruit.filter.divisons": "unknown key; did you mean 'divisions'?",
-        "scale.fruit.prot": "unknown key; did you mean 'port'?",
-        "scale.fruit.z": "unknown key",
-    }
-    assert "secret" not in str(bad.value)

@@ -6,7 +6,7 @@ import pytest
 
 from edged.config import load
 from edged.demo.files import write_station
-from edged.problems import ConfigError
+from mqtt.settings import ConfigError
 
 GOOD = """
 [station]
@@ -55,9 +55,8 @@ def test_a_good_file(tmp_path: Path) -> None:
 
 
 def test_the_demo_s_file_is_good(tmp_path: Path) -> None:
-    urls = dict.fromkeys(("door", "booth_reader", "balance", "labels"), "/dev/null") | {
-        "portrait": "http://127.0.0.1/stream"
-    }
+    urls = {name: f"/dev/{name}" for name in ("door", "booth_reader", "balance", "labels")}
+    urls["portrait"] = "http://127.0.0.1/stream"
     (tmp_path / "bridge.toml").touch()
     config = load(write_station(tmp_path, port=0, mqtt_url=None, urls=urls))
     assert len(config.devices) == 5
@@ -99,12 +98,12 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
 
     assert one("[mqqt]", "unknown table").endswith("Did you mean 'mqtt'?")
     one("[station] site:")
-    one("[station] name:", "required")
+    one("[station] name:", "missing")
     assert "'Europe/Paris'" in one("[station] timezone:")
     assert "'language'" in one("[station] langage:")
     assert one("[scale.balance] driver:").endswith("Did you mean 'mettler-8217'?")
     assert "'port'" in one("[printer.labels] prt:")
-    one("[printer.labels] port:", "required")
+    one("[printer.labels] port:", "missing")
     assert "Add a table [badge_reader.dor]" in one("[screens.entrance] reader:")
     assert one("[screens.scale] printer:").endswith("Did you mean 'labels'?")
     assert len(told) == 10
@@ -127,11 +126,44 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         (GOOD.replace('8217"', '8217"\nunit = "lb"'), ["[scale.balance] unit", "kilograms"]),
         (GOOD + "[camera]\nx = 1", ["[camera] x", "table"]),
         ('[station]\nsite="a"\nname="b"\nscale = 3', ["[station] scale", "unknown key"]),
+        (GOOD.replace('"demo"', '"Demo"'), ["[station] site", "a–z"]),
+        (GOOD.replace('8217"', '8217"\nbaud = "fast"'), ["[scale.balance] baud", "integer"]),
+        (GOOD.replace('driver = "escpos"\n', ""), ["labels] driver: is missing", "escpos"]),
+        (GOOD.replace('"escpos"', "3"), ["labels] driver: must be a word between quotes"]),
+        (GOOD.replace("[printer.labels]", "[[printer.labels]]"), ["must be", "[printer.labels]"]),
+        ("scale = [1]\n" + GOOD.replace("[scale.b", "[scala.b"), ["[scale] must hold tables"]),
+        (GOOD.replace("dev/serial/by-id/usb-x", "ttyUSB0").replace("/tty", "tty"), ["port: is no"]),
+        (GOOD.replace(":9100", ""), ["[printer.labels] port: must name", "socket://host:9100"]),
+        (
+            GOOD.replace("socket://192.0.2.7:9100", "/dev/serial/by-id/usb-x"),
+            ["[printer.labels] port: is already used by [scale.balance]"],
+        ),
+        (GOOD.replace('"mqtts://broker.example.coop"', "[]"), ["[mqtt] url: must hold"]),
+        (GOOD.replace('"mqtts://broker.example.coop"', "3"), ["[mqtt] url: must be an address"]),
+        (
+            GOOD.replace('"mqtts://broker.example.coop"', '["mqtt://a", "http://b"]'),
+            ["[mqtt] url (no. 2): a broker's address begins"],
+        ),
+        (GOOD.replace("[mqtt]", '[mqtt]\nroot = "coop/#"'), ["[mqtt] root", "edged/v1"]),
+        (GOOD.replace("[mqtt]", '[mqtt]\ncert = "x"'), ["[mqtt]", "needs its key"]),
+        (GOOD.replace("[mqtt]", 'timezone = "Paris"\n[mqtt]'), ["timezone", "'Europe/Paris'"]),
+        (GOOD.replace("[mqtt]", 'timezone = "Mars"\n[mqtt]'), ["timezone: unknown time zone."]),
+        (GOOD.replace("[mqtt]", "data = 3\n[mqtt]"), ["[station] data: must be a path"]),
+        (GOOD.replace("[screens.scale]", "[screens]\nscale = 1\n[x]"), ["scale: must be a table"]),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, words: list[str]) -> None:
     told = problems(tmp_path, text)
     assert any(all(word in line for word in words) for line in told), told
+
+
+def test_several_simulators_of_one_kind(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    two = "".join(
+        f'[scale.{name}]\ndriver = "mettler-8217"\nport = "sim://mettler-8217"\n' for name in "ab"
+    )
+    file.write_text('[station]\nsite = "a"\nname = "b"\n' + two)
+    assert len(load(file).devices) == 2
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
