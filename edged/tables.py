@@ -18,6 +18,9 @@ from mqtt.settings import nearest
 
 T = TypeVar("T")
 
+_ZIP = b"PK\x03\x04"
+"""How a file of Excel or LibreOffice begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -62,9 +65,14 @@ class Table:
 def read(file: Path) -> Table:
     """The cells as text. Raises `ImportRefused`, also for a file that cannot be read."""
     try:
-        text = _decoded(file.read_bytes())
+        content = file.read_bytes()
     except OSError as error:
         raise ImportRefused([Mistake(file, 0, "", error.strerror or str(error))]) from error
+    if content.startswith(_ZIP):
+        why = "this is the spreadsheet itself: save it as CSV"
+        raise ImportRefused([Mistake(file, 1, "", why)])
+    try:
+        text = _decoded(content)
     except UnicodeError:
         raise ImportRefused([Mistake(file, 1, "", "save the file as UTF-8")]) from None
     rows = _rows(file, text)
@@ -72,10 +80,11 @@ def read(file: Path) -> Table:
         line, header = next(rows)
     except StopIteration:
         raise ImportRefused([Mistake(file, 1, "", "the file is empty")]) from None
-    columns = tuple(name.strip().lower() for name in header)
+    columns = tuple(name.strip().lower() for name in _to_the_last(header))
     mistakes: list[Mistake] = []
     lines = []
-    for line, cells in rows:
+    for line, all_cells in rows:
+        cells = _to_the_last(all_cells)
         if len(cells) > len(columns):
             mistakes.append(
                 Mistake(
@@ -110,6 +119,9 @@ def parse(
         Mistake(table.file, 1, name, "this column is there twice")
         for name in sorted({name for name in table.columns if table.columns.count(name) > 1})
     ]
+    if not mistakes and not table.lines:
+        # It would empty what the station has, which nobody does with a file.
+        mistakes.append(Mistake(table.file, 1, "", "there is no line below the columns' names"))
     if mistakes:
         raise ImportRefused(mistakes)
     found = []
@@ -138,10 +150,20 @@ def _value(column: Column[object], text: str) -> object:
 def _decoded(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
+    if b"\0" in content:  # UTF-16 that does not say so, or no text at all
+        raise UnicodeError
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("cp1252")
+
+
+def _to_the_last(cells: Sequence[str]) -> Sequence[str]:
+    """Without the empty cells at the end: spreadsheets write columns that were once in use."""
+    used = len(cells)
+    while used and not cells[used - 1].strip():
+        used -= 1
+    return cells[:used]
 
 
 def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -25,6 +25,9 @@ from store.nomenclature import LabelRefused, label_code
 from store.schema import snapshot
 from store.store import FILE, Store
 
+_LARGEST = 2**31 - 1
+"""No record of Odoo has a higher number."""
+_BADGE = re.compile(r"[0-9A-Za-z-]+")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _PRICE = re.compile(r"\d{1,6}(?:[.,]\d{1,2})?")
 _FRENCH_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2})[:h](\d{2}))?")
@@ -46,8 +49,8 @@ class Imported:
 
 
 def _number(text: str) -> int:
-    if not is_digits(text) or int(text) == 0:
-        raise ValueError(f"'{text}' is not a whole number above zero")
+    if not is_digits(text) or len(text) > 10 or not 0 < int(text) <= _LARGEST:
+        raise ValueError(f"'{text[:20]}' is not a whole number from 1 to {_LARGEST}")
     return int(text)
 
 
@@ -69,13 +72,14 @@ def _cents(text: str) -> int:
 
 
 def _badge(text: str) -> str:
+    """As readers give it; a leading zero that a spreadsheet took is put back."""
     numbers = candidates(text)
-    if not numbers:
+    if not numbers or not all(_BADGE.fullmatch(number) for number in (text, *numbers)):
         raise ValueError(
-            "not a badge number: 8 to 14 digits, of which 13 end with the right check digit; "
-            "format the column as text if the spreadsheet changes it"
+            "not a badge number: 8 to 14 digits, of which 13 end with the right check digit, or "
+            "letters and digits; format the column as text if the spreadsheet changes it"
         )
-    return numbers[0]
+    return max(numbers, key=len)
 
 
 def _barcode(text: str) -> str:
@@ -115,13 +119,13 @@ def _time(zone: tzinfo | None) -> "Column[object]":
                 at = datetime(year, month, day, hour, minute)  # noqa: DTZ001 - zone comes below
             else:
                 at = datetime.fromisoformat(text)
-        except ValueError:
+            if at.tzinfo is None:
+                at = at.astimezone() if zone is None else at.replace(tzinfo=zone)
+            return at.astimezone(UTC)
+        except (ValueError, OverflowError):
             raise ValueError(
                 f"'{text}' is not a time, such as 2026-12-03 18:30 or 03/12/2026 18:30"
             ) from None
-        if at.tzinfo is None:
-            at = at.astimezone() if zone is None else at.replace(tzinfo=zone)
-        return at.astimezone(UTC)
 
     return Column(parse_time, default="")
 
@@ -180,48 +184,46 @@ async def import_files(
     products: list[Product] | None = None
     rules: list[Rule] | None = None
     mistakes: list[Mistake] = []
+    badges, ids = _Seen("badge"), _Seen("id")
     for file in files:
         try:
             table = read(file)
             if "badge" in table.columns:
-                entries = (entries or []) + _entries(table, badge_key, zone)
+                entries = (entries or []) + _entries(table, badge_key, zone, badges)
             elif "pattern" in table.columns:
                 rules = (rules or []) + _rules(table)
             else:
-                products = (products or []) + _products(table)
+                products = (products or []) + _products(table, ids)
         except ImportRefused as refused:
             mistakes += refused.mistakes
     if mistakes:
         raise ImportRefused(mistakes)
-    unprintable = await _replace_catalogue(store, products, rules)
-    if entries is not None:
-        await store.directory.replace(entries, datetime.now(UTC))
+    catalogue = _catalogue(store, products, rules)
+    await store.replace(entries, catalogue, as_of=datetime.now(UTC))
     return Imported(
         None if entries is None else len(entries),
         None if products is None else len(products),
         None if rules is None else len(rules),
-        unprintable,
+        () if catalogue is None else tuple(_unprintable(catalogue)),
     )
 
 
-async def _replace_catalogue(
+def _catalogue(
     store: Store, products: list[Product] | None, rules: list[Rule] | None
-) -> tuple[tuple[Product, LabelRefused], ...]:
+) -> Catalogue | None:
     if products is None and rules is None:
-        return ()
+        return None
     old = store.catalogue.current.get()
     kept = tuple(products) if products is not None else old.products if old else ()
     ruled = tuple(rules) if rules is not None else old.rules if old else ()
     conversion = old.upc_ean_conv if old else "always"
-    catalogue = Catalogue(
+    return Catalogue(
         as_of=datetime.now(UTC),
         digest=catalogue_digest(kept, ruled, conversion),
         products=kept,
         rules=ruled,
         upc_ean_conv=conversion,
     )
-    await store.catalogue.replace(catalogue)
-    return tuple(_unprintable(catalogue))
 
 
 def _unprintable(catalogue: Catalogue) -> list[tuple[Product, LabelRefused]]:
@@ -234,9 +236,9 @@ def _unprintable(catalogue: Catalogue) -> list[tuple[Product, LabelRefused]]:
     return found
 
 
-def _entries(table: Table, badge_key: bytes, zone: tzinfo | None) -> list[Entry]:
+def _entries(table: Table, badge_key: bytes, zone: tzinfo | None, badges: "_Seen") -> list[Entry]:
     lines = parse(table, _members(zone))
-    _refuse_twice(table, lines, "badge")
+    badges.refuse_twice(table, lines)
     return [
         Entry.model_validate(
             {
@@ -252,9 +254,9 @@ def _entries(table: Table, badge_key: bytes, zone: tzinfo | None) -> list[Entry]
     ]
 
 
-def _products(table: Table) -> list[Product]:
+def _products(table: Table, ids: "_Seen") -> list[Product]:
     lines = parse(table, PRODUCTS)
-    _refuse_twice(table, lines, "id")
+    ids.refuse_twice(table, lines)
     return [
         Product.model_validate(
             {("price_cents_per_kg" if name == "price" else name): value for name, value in cells}
@@ -267,17 +269,25 @@ def _rules(table: Table) -> list[Rule]:
     return [Rule.model_validate(cells) for _, cells in parse(table, RULES)]
 
 
-def _refuse_twice(table: Table, lines: list[tuple[int, dict[str, object]]], column: str) -> None:
-    first: dict[object, int] = {}
-    mistakes = []
-    for line, cells in lines:
-        before = first.setdefault(cells[column], line)
-        if before != line:
-            mistakes.append(
-                Mistake(table.file, line, column, f"the same as in line {before}: remove one")
-            )
-    if mistakes:
-        raise ImportRefused(mistakes)
+class _Seen:
+    """The values of a column that may be there once, in all files together."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._first: dict[object, tuple[Path, int]] = {}
+
+    def refuse_twice(self, table: Table, lines: list[tuple[int, dict[str, object]]]) -> None:
+        mistakes = []
+        for line, cells in lines:
+            here = (table.file, line)
+            file, before = self._first.setdefault(cells[self._column], here)
+            if (file, before) != here:
+                where = f"line {before}" if file == table.file else f"{file}, line {before}"
+                mistakes.append(
+                    Mistake(table.file, line, self._column, f"the same as in {where}: remove one")
+                )
+        if mistakes:
+            raise ImportRefused(mistakes)
 
 
 # --- out ---------------------------------------------------------------------------------------

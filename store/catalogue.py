@@ -7,7 +7,7 @@ import sqlite3
 
 from devices import Value
 from mqtt.messages import Catalogue
-from store.writer import Connection, Writer
+from store.writer import Change, Connection, Writer
 
 
 class CatalogueStore:
@@ -21,6 +21,10 @@ class CatalogueStore:
 
     async def replace(self, catalogue: Catalogue) -> None:
         """Keep a new catalogue in place of the old one. Raises `StoreFull`; then the old stays."""
+        await self._writer.apply(self.replacement(catalogue))
+
+    def replacement(self, catalogue: Catalogue) -> Change[None]:
+        """What `replace` does, for `Writer.apply`."""
         body = catalogue.model_dump_json()
 
         def write(connection: Connection) -> None:
@@ -30,4 +34,4 @@ class CatalogueStore:
                 (body,),
             )
 
-        await self._writer.run(write, durable=True, then=lambda _: self.current.set(catalogue))
+        return Change(write, lambda _: self.current.set(catalogue))

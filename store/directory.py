@@ -22,7 +22,7 @@ from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Entry
 from store.errors import refusal
 from store.schema import get_meta, set_meta
-from store.writer import Connection, Writer
+from store.writer import Change, Connection, Writer
 
 T = TypeVar("T")
 
@@ -113,7 +113,11 @@ class Directory:
         return await self._writer.run(read)
 
     async def replace(self, entries: Iterable[Entry], as_of: datetime) -> None:
-        """Put a whole directory in place of the old one (`edged import`), or nothing at all."""
+        """Put a whole directory in place of the old one, or nothing at all."""
+        await self._writer.apply(self.replacement(entries, as_of))
+
+    def replacement(self, entries: Iterable[Entry], as_of: datetime) -> Change[DirectoryState]:
+        """What `replace` does, for `Writer.apply`."""
         shards: dict[str, list[Entry]] = {}
         for entry in entries:
             shards.setdefault(shard_of(entry.badge), []).append(entry)
@@ -123,23 +127,22 @@ class Directory:
             shards={shard: shard_digest(group) for shard, group in sorted(shards.items())},
         )
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> DirectoryState:
             connection.execute("DELETE FROM directory")
             connection.execute("DELETE FROM shard")
             for shard, group in shards.items():
                 _fill(connection, shard, head.shards[shard], group)
             set_meta(connection, "head", head.model_dump_json())
             _complete(connection, head)
+            return _state(connection)
 
-        await self._change(write, durable=True)
+        return Change(write, self.state.set)
 
-    async def _change(self, write: Callable[[Connection], T], *, durable: bool = False) -> T:
+    async def _change(self, write: Callable[[Connection], T]) -> T:
         def work(connection: Connection) -> tuple[T, DirectoryState]:
             return write(connection), _state(connection)
 
-        result, _ = await self._writer.run(
-            work, durable=durable, then=lambda done: self.state.set(done[1])
-        )
+        result, _ = await self._writer.run(work, then=lambda done: self.state.set(done[1]))
         return result
 
 

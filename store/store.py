@@ -18,11 +18,12 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from mqtt.messages import Clock
+from mqtt.messages import Catalogue, Clock, Entry
 from store.attachments import Attachments, sync_folder
 from store.catalogue import CatalogueStore
 from store.directory import Directory
@@ -32,7 +33,7 @@ from store.outbox import Outbox
 from store.reserve import Reserve
 from store.schema import connect_reader, connect_writer, migrate, sound
 from store.settling import DONE
-from store.writer import Writer
+from store.writer import Change, Writer
 
 FILE = "edged.sqlite"
 PHOTOS = "photos"
@@ -91,6 +92,19 @@ class Store:
     def commits(self) -> int:
         """How many transactions were committed with an fsync of their own."""
         return self._writer.commits
+
+    async def replace(
+        self, entries: Iterable[Entry] | None, catalogue: Catalogue | None, *, as_of: datetime
+    ) -> None:
+        """Put members, products and rules in place of the old ones (`edged import`): all that is
+        given, or nothing at all. Raises `StoreFull`.
+        """
+        changes: list[Change[Any]] = []
+        if entries is not None:
+            changes.append(self.directory.replacement(entries, as_of))
+        if catalogue is not None:
+            changes.append(self.catalogue.replacement(catalogue))
+        await self._writer.apply(*changes)
 
     async def close(self) -> None:
         """Write what is still to be written, then let go of the files."""

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from store.errors import StoreError, damaged, refusal
 
@@ -29,6 +29,14 @@ GROUP = 500
 PATIENCE_S = 5.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What `Writer.apply` does together with others: on its thread, and afterwards on the loop."""
+
+    work: Callable[[Connection], T]
+    then: Callable[[T], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,18 @@ class Writer:
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Job(work, durable, then, future))
         return await future
+
+    async def apply(self, *changes: Change[Any]) -> None:
+        """All of them in one durable transaction, or none. Raises as `run` does."""
+
+        def work(connection: Connection) -> list[Any]:
+            return [change.work(connection) for change in changes]
+
+        def then(results: list[Any]) -> None:
+            for change, result in zip(changes, results, strict=True):
+                change.then(result)
+
+        await self.run(work, durable=True, then=then)
 
     def ride(self, work: Callable[[Connection], T], then: Callable[[T], None]) -> None:
         """Do `work` along with the next job, or alone after `PATIENCE_S`. Never waits."""

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from support.stores import fact, opened
 
+from badge_reader.number import candidates
 from edged.tables import ImportRefused
 from edged.transfer import export_facts, import_files
 from mqtt.identity import badge_hash
 from mqtt.messages import Ack, LabelData, Parked
-from store import StoreBusy, StoreError
+from store import StoreBusy, StoreError, StoreFull
 
 KEY = b"the site's key"
 PARIS = ZoneInfo("Europe/Paris")
@@ -145,6 +146,15 @@ async def test_a_line_number_is_where_the_line_begins(tmp_path):
         ("id,name,price,barcode\n1,A,1,2112345000008\n1,B,1,2112346000007\n", "in line 2"),
         ("badge,id,first_name,verdict\n04A1B2C3,1,A,ok\n04a1b2c3,2,B,ok\n", "in line 2"),
         ("badge,id,first_name,verdict,language\n04A1B2C3,1,A,ok,french\n", "such as fr"),
+        ("badge,id,first_name,verdict\n0420001234004,9999999999,A,ok\n", "from 1 to 2147483647"),
+        (f"badge,id,first_name,verdict\n0420001234004,{'9' * 5000},A,ok\n", "from 1 to"),
+        ('badge,id,first_name,verdict\n"4,2E+11",1,A,ok\n', "as text"),
+        ("badge,id,first_name,verdict\n420001234004.0,1,A,ok\n", "as text"),
+        ("badge,id,first_name,verdict,next_shift\n04A1B2C3,1,A,ok,0001-01-01\n", "not a time"),
+        ("badge,id,first_name,verdict\n", "no line below"),
+        ("badge,id,first_name,verdict,\n04A1B2C3,1,A,ok,x\n", "5 values for 4 columns"),
+        ("PK\x03\x04\x14", "save it as CSV"),
+        ("badge;id;first_name;verdict\n04A1B2C3;1;A;ok\n\0", "save the file as UTF-8"),
         ("sequence,type,encoding,pattern\n1,weight,ean13,21({NNDDD}\n", "not a pattern"),
         ("sequence,type,encoding,pattern\n1,weight,code39,21{NNDDD}\n", "ean13, ean8"),
     ],
@@ -152,6 +162,41 @@ async def test_a_line_number_is_where_the_line_begins(tmp_path):
 async def test_a_mistake_says_what_to_do(tmp_path, text, told):
     mistakes = await refusal(tmp_path, text)
     assert any(told in mistake for mistake in mistakes), mistakes
+
+
+async def test_the_same_badge_or_product_in_two_files_is_told(tmp_path):
+    assert await refusal(tmp_path, MEMBERS, MEMBERS.partition("0420001234011")[0]) == [
+        f"1.csv, line 2, badge: the same as in {tmp_path}/0.csv, line 2: remove one"
+    ]
+    (tmp_path / "more").mkdir()
+    (told,) = await refusal(tmp_path / "more", PRODUCTS, PRODUCTS.partition("12,,")[0])
+    assert told.startswith("1.csv, line 2, id: the same")
+
+
+async def test_empty_columns_that_a_spreadsheet_adds_are_nothing(tmp_path):
+    file = write(tmp_path, "members.csv", MEMBERS.replace("\n", ";;\n") + ";;;;;;;\n")
+    async with opened(tmp_path / "store") as store:
+        assert (await import_files(store, [file], KEY)).members == 3
+
+
+async def test_no_room_for_the_members_leaves_the_products_too(tmp_path):
+    lines = (f"{n:08d};{n};A;ok\n" for n in range(1, 5001))
+    members = write(tmp_path, "m.csv", "badge;id;first_name;verdict\n" + "".join(lines))
+    products = write(tmp_path, "p.csv", PRODUCTS)
+    async with opened(tmp_path / "store") as store:
+        await store._writer.run(lambda connection: limit(connection, 20))
+        with pytest.raises(StoreFull):
+            await import_files(store, [products, members], KEY)
+        assert store.catalogue.current.get() is None
+        assert store.directory.count == 0
+    async with opened(tmp_path / "store") as store:
+        assert store.catalogue.current.get() is None
+
+
+def limit(connection, pages):
+    """Let the file grow by so many pages, and no further."""
+    now = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {now + pages}")
 
 
 async def test_a_file_that_is_not_there(tmp_path):
@@ -167,6 +212,15 @@ async def test_a_leading_zero_that_the_spreadsheet_took_is_put_back(tmp_path):
         catalogue = store.catalogue.current.get()
         assert catalogue is not None
         assert catalogue.products[0].barcode == "0200145000006"
+
+
+async def test_a_badge_without_its_leading_zero_is_found_by_the_whole_one(tmp_path):
+    file = write(tmp_path, "m.csv", MEMBERS.replace("0420001234004", "420001234004"))
+    async with opened(tmp_path / "store") as store:
+        await import_files(store, [file], KEY)
+        for shown in ("0420001234004", "420001234004", "42000123400"):
+            found = store.directory.lookup([badge_hash(KEY, n) for n in candidates(shown)])
+            assert found is not None, shown
 
 
 async def test_products_that_no_label_can_be_printed_for_are_told(tmp_path):
