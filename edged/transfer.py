@@ -293,31 +293,36 @@ class _Seen:
 # --- out ---------------------------------------------------------------------------------------
 
 
-def export_facts(folder: Path, out: TextIO, form: Literal["csv", "jsonl"] = "jsonl") -> int:
-    """Write every fact that the store in `folder` still keeps; returns how many.
+def kept_facts(folder: Path) -> list[dict[str, Any]]:
+    """Every fact that the store in `folder` still keeps, with what became of it.
 
-    Works on a copy: the daemon may be running. CSV has a semicolon between columns, as a French
-    spreadsheet expects, and one column for each value that some fact has (``data.who.id``).
-    Raises `StoreError`.
+    Works on a copy: the daemon may be running. Raises `StoreError`.
     """
     copy = snapshot(folder / FILE)
     try:
-        rows = [
+        return [
             _exported(json.loads(body), _STATES[state], why)
             for body, state, why in copy.execute("SELECT body, state, why FROM outbox ORDER BY seq")
         ]
     finally:
         copy.close()
+
+
+def write_facts(
+    facts: Sequence[dict[str, Any]], out: TextIO, form: Literal["csv", "jsonl"]
+) -> None:
+    """One JSON a line; or CSV with a semicolon between columns, as a French spreadsheet expects,
+    and one column for each value that some fact has (``data.who.id``).
+    """
     if form == "jsonl":
-        for row in rows:
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        return len(rows)
-    flat = [_flat(row) for row in rows]
+        for fact in facts:
+            out.write(json.dumps(fact, ensure_ascii=False) + "\n")
+        return
+    flat = [_flat(fact) for fact in facts]
     columns = list(dict.fromkeys(name for row in flat for name in row))
     writer = csv.DictWriter(out, columns, delimiter=";", lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
-    return len(rows)
 
 
 def _exported(fact: dict[str, Any], state: str, why: str) -> dict[str, Any]:

@@ -7,22 +7,32 @@ from typing import Literal
 from edged import logs
 from edged.cli import FAILED, OK
 from edged.config import load
-from edged.transfer import export_facts
+from edged.transfer import kept_facts, write_facts
+from kiosk.words import said
 from store import StoreError
 
 
 def main(options: argparse.Namespace) -> int:
     logs.quiet()
-    folder = load(options.config).station.data
+    station = load(options.config).station
     form: Literal["csv", "jsonl"] = "csv" if options.csv else "jsonl"
     try:
+        facts = kept_facts(station.data)
         if options.output is None:
-            export_facts(folder, sys.stdout, form)
+            write_facts(facts, sys.stdout, form)
+            sys.stdout.flush()
             return OK
         with options.output.open("w", encoding="utf-8") as file:
-            count = export_facts(folder, file, form)
-    except (StoreError, OSError) as error:
-        print(f"edged export: {error}", file=sys.stderr)
+            write_facts(facts, file, form)
+    except StoreError as error:
+        sentence = said(station.language, error.key, **error.params)
+        print(f"edged export: {sentence} ({error})", file=sys.stderr)
         return FAILED
-    print(f"{count} facts in {options.output}")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{options.output}: " if options.output else ""
+        print(f"edged export: {where}{error.strerror}", file=sys.stderr)
+        return FAILED
+    print(f"{len(facts)} facts in {options.output}")
     return OK

@@ -192,6 +192,30 @@ async def test_import_then_export(station: Path, tmp_path: Path) -> None:
     assert target.read_text().startswith("v;id;epoch;seq;")
 
 
+async def test_an_export_that_fails_leaves_the_last_one(station: Path, tmp_path: Path) -> None:
+    target = tmp_path / "facts.csv"
+    target.write_text("yesterday's")
+    status, _, err = await edged("export", "facts", "-o", target, "-c", station)
+    assert status == 1
+    assert "store.missing" in err
+    assert target.read_text() == "yesterday's"
+    await (await Store.open(tmp_path / "data", clock=lambda: "synced")).close()
+    status, _, err = await edged("export", "facts", "-o", tmp_path / "no" / "where", "-c", station)
+    assert (status, err) == (1, f"edged export: {tmp_path}/no/where: No such file or directory\n")
+
+
+async def test_a_reader_that_has_enough_is_no_failure(station: Path, tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "data", clock=lambda: "synced")
+    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(1000)))
+    await store.close()
+    command = f"{sys.executable} -m edged export facts -c {station}; echo $? >&2"
+    process = await asyncio.create_subprocess_shell(
+        f"({command}) | head -1 >/dev/null", stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+    assert err == b"0\n"
+
+
 async def test_a_bad_line_imports_nothing(station: Path, tmp_path: Path) -> None:
     members = tmp_path / "members.csv"
     members.write_text("badge;id;first_name;verdict\n0420001234005;12;A;ok\n1;x;B;maybe\n")

@@ -9,7 +9,7 @@ from support.stores import fact, opened
 
 from badge_reader.number import candidates
 from edged.tables import ImportRefused
-from edged.transfer import export_facts, import_files
+from edged.transfer import import_files, kept_facts, write_facts
 from mqtt.identity import badge_hash
 from mqtt.messages import Ack, LabelData, Parked
 from store import StoreBusy, StoreError, StoreFull
@@ -280,15 +280,16 @@ async def test_facts_leave_without_badges_while_the_daemon_runs(tmp_path):
         parked = Parked(seq=1, id=first.id, why="unknown member")
         ack = Ack(epoch=store.outbox.epoch, stored=1, done=1, parked=(parked,))
         await store.outbox.acknowledge(ack)
+        facts = kept_facts(tmp_path)
         out = io.StringIO()
-        assert export_facts(tmp_path, out, "jsonl") == 2
+        write_facts(facts, out, "jsonl")
         badge, label = map(json.loads, out.getvalue().splitlines())
         assert (badge["seq"], badge["state"], badge["why"]) == (1, "parked", "unknown member")
         assert badge["data"]["who"] == {"kind": "member", "id": 7}
         assert fact(7).badge not in out.getvalue()
         assert (label["state"], label["data"]["net_g"]) == ("waiting", 482)
         out = io.StringIO()
-        assert export_facts(tmp_path, out, "csv") == 2
+        write_facts(facts, out, "csv")
         badge, label = csv.DictReader(io.StringIO(out.getvalue()), delimiter=";")
         assert (badge["data.who.id"], badge["data.net_g"]) == ("7", "")
         assert (label["data.who.id"], label["data.net_g"]) == ("", "482")
@@ -298,17 +299,16 @@ async def test_facts_leave_without_badges_while_the_daemon_runs(tmp_path):
 async def test_facts_can_be_exported_when_no_daemon_runs(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
-    out = io.StringIO()
-    assert export_facts(tmp_path, out) == 1
+    assert len(kept_facts(tmp_path)) == 1
 
 
 async def test_an_empty_store_exports_nothing(tmp_path):
     async with opened(tmp_path):
-        out = io.StringIO()
-        assert export_facts(tmp_path, out, "csv") == 0
+        assert kept_facts(tmp_path) == []
+        write_facts([], io.StringIO(), "csv")
 
 
 def test_there_is_nothing_to_export_without_a_store(tmp_path):
     with pytest.raises(StoreError) as refused:
-        export_facts(tmp_path, io.StringIO())
+        kept_facts(tmp_path)
     assert refused.value.key == "store.missing"

@@ -1,13 +1,11 @@
 """A whole station on its feet: the real daemon, simulated devices, a broker, a stand-in Odoo."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from support.broker import Mosquitto, mosquitto
 from support.hands import Hands
 
 from edged.demo.stage import Stage
-from edged.transfer import export_facts
+from edged.transfer import kept_facts
 
 
 class Shop:
@@ -83,9 +81,7 @@ class Shop:
 
     def facts(self) -> list[dict[str, Any]]:
         """What the station's own store holds, read as `edged export facts` reads it."""
-        out = StringIO()
-        export_facts(self.stage.folder / "station", out)
-        return [json.loads(line) for line in out.getvalue().splitlines()]
+        return kept_facts(self.stage.folder / "station")
 
     async def all_settled(self, seconds: float = 60) -> None:
         """Until nothing waits any more: the bridge says that Odoo has it all."""
