@@ -7,6 +7,7 @@ before "keep", and whatever ends otherwise (time, another badge, a lost camera) 
 import asyncio
 import hashlib
 import logging
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -39,8 +40,9 @@ class BoothPage:
     name: str = ""
     left: int = 0
     """What the countdown shows."""
-    shot: int = 0
-    """Number of the photo under review; 0 when there is none."""
+    picture: str = ""
+    """Names the preview or the photo to look at; no two sittings, nor two photos, share a name.
+    A browser shows once more what it had under the same address: here, somebody else's face."""
     offline: bool = False
     cue: str = ""
 
@@ -69,7 +71,7 @@ class Booth(Screen[BoothPage]):
         """"" is at rest."""
         self._left = 0
         self._photo: bytes | None = None
-        self._shots = 0
+        self._picture = ""
         self._consented: tuple[datetime, Language] | None = None
         """When, and in which language they had read what they consent to."""
         self._cue = ""
@@ -108,7 +110,7 @@ class Booth(Screen[BoothPage]):
                 language=self.language,
                 name=self._member.first_name if self._member else "",
                 left=self._left,
-                shot=self._shots if self._state == "review" else 0,
+                picture=self._picture if self._state in _LOOKED_AT else "",
                 offline=self.station.offline,
                 cue=self._cue,
             )
@@ -192,6 +194,7 @@ class Booth(Screen[BoothPage]):
 
     def _take(self) -> None:
         assert self._group is not None
+        self._picture = secrets.token_hex(8)
         self._go("framing", None)
         self._taking = self._group.create_task(self._taken())
 
@@ -217,7 +220,7 @@ class Booth(Screen[BoothPage]):
             return
         self._taking = None
         self._left = 0
-        self._shots += 1
+        self._picture = secrets.token_hex(8)
         self._cue = self._new_cue("ok")
         self._go("review", self.review_s)
 
@@ -263,6 +266,7 @@ class Booth(Screen[BoothPage]):
         self._go(state, self.told_s)
 
 
+_LOOKED_AT = frozenset({"framing", "count", "review"})
 _ENGAGED = frozenset({"consent", "framing", "count", "review"})
 _TRIED_AGAIN = frozenset({"", "unknown", "no_photo"})
 """Where the next badge is most likely shown by whoever stands there already."""

@@ -4,6 +4,7 @@ The one rule: what a person may read is said here and in the templates, from the
 state machines know no words and the browser decides nothing.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache, partial
 from types import SimpleNamespace
@@ -101,7 +102,22 @@ def entrance(page: EntrancePage) -> dict[str, object]:
     if not page.noted:
         more.append(say("entrance.not_noted"))
     tone = sign if sign in ("ok", "warn", "stop", "idle") else "info"
-    return {"sign": sign if sign != "info" else "idle", "tone": tone, "more": more}
+    return {
+        "title": say(f"entrance.{page.state}.title", name=page.name).strip(),
+        "long": _is_long(page.name),
+        "sign": sign if sign != "info" else "idle",
+        "tone": tone,
+        "more": more,
+    }
+
+
+_LONG_NAME, _LONG_WORD = 18, 11
+_WORD = re.compile(r"[\s-]+")
+
+
+def _is_long(name: str) -> bool:
+    """Whether a greeting is set smaller, so that a long name pushes nothing off the screen."""
+    return len(name) > _LONG_NAME or any(len(word) > _LONG_WORD for word in _WORD.split(name))
 
 
 _TOLD = frozenset(
@@ -194,6 +210,7 @@ def photo(page: BoothPage) -> dict[str, object]:
     more = say(f"photo.{page.state}.more") if page.state in ("consent", "review") else ""
     return {
         "title": say(f"photo.{page.state}.title", name=page.name),
+        "long": _is_long(page.name),
         "more": more,
         "sign": sign,
         "tone": tone,

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const SILENT_MS = 5000;
+  const LOOK_MS = 500;
   const JUST_APPEARED_MS = 250;
   const name = document.body.dataset.name;
   const meta = (what) => document.querySelector(`meta[name=${what}]`)?.content;
@@ -34,8 +35,12 @@
         const old = known[i];
         copyLooks(old, part);
         if (old.innerHTML !== part.innerHTML) {
+          const held = old.contains(document.activeElement) ? document.activeElement.dataset : {};
           old.innerHTML = part.innerHTML;
           appeared.set(old, performance.now());
+          // Whoever works with a keyboard stays where they are.
+          const same = (button) => button.dataset.do === held.do && button.dataset.what === held.what;
+          [...old.querySelectorAll("[data-do]")].find(same)?.focus();
         }
       });
     }
@@ -92,10 +97,14 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");
     if (!button || button.disabled || document.body.classList.contains("silent")) return;
-    // A button that has only just come under the finger was not meant.
+    // A button that has only just come under the finger was not meant, nor are the taps after it
+    // until the finger pauses: a nervous hand that starts must not cancel.
     const part = button.closest("[data-part]");
-    if (performance.now() - (appeared.get(part) ?? -1e6) < JUST_APPEARED_MS && !button.closest(".keys"))
+    const now = performance.now();
+    if (now - (appeared.get(part) ?? -1e6) < JUST_APPEARED_MS && !button.closest(".keys")) {
+      appeared.set(part, now);
       return;
+    }
     tap(button.dataset.do, button.dataset.what);
   });
 
@@ -103,8 +112,8 @@
   document.addEventListener("keydown", (event) => {
     if (!screen.querySelector(".keys") || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === "Backspace") tap("key", "back");
-    else if (/^[a-z0-9 ]$/i.test(event.key) && event.target.tagName !== "BUTTON")
-      tap("key", event.key.toLowerCase());
+    else if (/^[a-z0-9]$/i.test(event.key)) tap("key", event.key.toLowerCase());
+    else if (event.key === " " && event.target.tagName !== "BUTTON") tap("key", " ");
   });
 
   const alive = () => {
@@ -138,6 +147,6 @@
     if (performance.now() - heard > SILENT_MS) document.body.classList.add("silent");
     // After an answer that is not a stream (the daemon starting), EventSource gives up for good.
     if (source.readyState === EventSource.CLOSED) listen();
-  }, 1000);
+  }, LOOK_MS);
   addEventListener("contextmenu", (event) => event.preventDefault());
 })();

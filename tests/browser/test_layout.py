@@ -21,6 +21,11 @@ from mqtt.messages import Catalogue
 SIZES = [(1280, 800), (1024, 600), (800, 480)]
 AT = datetime(2026, 9, 23, 18, 30, tzinfo=UTC)
 LONG_NAME = "Marie-Christophine"
+LONGER_NAMES = (
+    LONG_NAME,
+    "MOHAMED-ABDERRAHMANE",
+    "Jean Baptiste Emmanuel Zorg de la Tour d’Auvergne",
+)
 LONG_PRODUCT = "Abricots secs moelleux dénoyautés sans sulfites de Turquie"
 
 Watch = Callable[..., Watched]
@@ -30,10 +35,11 @@ def entrance_pages() -> Iterator[EntrancePage]:
     states = ["idle", "ok", "warn", "stop", "unknown", "unreadable", "twice", "no_directory"]
     for language in LANGUAGES:
         for state in [*states, "reader_absent", "reader_failing"]:
-            for name in ("Li", LONG_NAME):
-                page = EntrancePage(state, language, name=name, next_shift=AT, offline=True)
-                worst = name == LONG_NAME
-                yield replace(page, stale=AT if worst else None, noted=not worst)
+            yield EntrancePage(state, language, name="Li", next_shift=AT)
+            for name in LONGER_NAMES if state in ("ok", "warn", "stop") else (LONG_NAME,):
+                yield EntrancePage(
+                    state, language, name=name, next_shift=AT, stale=AT, noted=False, offline=True
+                )
 
 
 def shelf(*taps: str, tab: str = "often") -> Any:
@@ -82,8 +88,9 @@ def photo_pages() -> Iterator[BoothPage]:
               "camera_failing", "reader_absent"]  # fmt: skip
     for language in LANGUAGES:
         for state in states:
-            shot = 1 if state == "review" else 0
-            yield BoothPage(state, language, name=LONG_NAME, left=3, shot=shot, offline=True)
+            picture = "a" if state in ("framing", "count", "review") else ""
+            for name in LONGER_NAMES if state == "consent" else (LONG_NAME,):
+                yield BoothPage(state, language, name=name, left=3, picture=picture, offline=True)
 
 
 PAGES: dict[str, Callable[[], Iterator[Any]]] = {
@@ -98,6 +105,7 @@ PAGES: dict[str, Callable[[], Iterator[Any]]] = {
 def test_every_state_in_every_language(
     stage: Stage, watch: Watch, name: str, size: tuple[int, int]
 ) -> None:
+    stage.do(stage.bench.go_offline)
     watched = watch(name, *size)
     page = watched.page
     value = stage.screens[name].page

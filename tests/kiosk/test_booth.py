@@ -114,7 +114,7 @@ async def test_as_many_retakes_as_one_likes(booth: Booth, made: Bench) -> None:
     booth.tap("again")
     assert booth.photo() is None
     second = await come(booth, "review")
-    assert second.shot == first.shot + 1
+    assert second.picture not in ("", first.picture)
 
 
 async def test_ten_taps_keep_once(booth: Booth, made: Bench) -> None:
