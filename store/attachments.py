@@ -6,12 +6,11 @@ at the next start, and nobody was promised anything about it.
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from store.errors import StoreFull
+from store.errors import refusal
 
 
 class Attachments:
@@ -45,7 +44,7 @@ class Attachments:
             sync_folder(self._folder)
         except OSError as error:
             self.remove([fact_id])
-            raise StoreFull(_key(error)) from error
+            raise refusal(error) from error
 
     def remove(self, fact_ids: Iterable[str]) -> None:
         for fact_id in fact_ids:
@@ -60,9 +59,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _key(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "store.full"
-    return "store.read_only" if error.errno == errno.EROFS else "store.unwritable"

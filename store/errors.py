@@ -3,6 +3,7 @@
 The one rule: a fact that cannot be kept is refused with one of these, never dropped.
 """
 
+import errno
 import sqlite3
 
 
@@ -42,10 +43,19 @@ _REFUSALS = {
 }
 
 
-def refusal(error: Exception) -> Exception:
-    """The `StoreFull` behind an error of SQLite; any other error as it is (a bug)."""
+_ERRNOS = {
+    errno.ENOSPC: "store.full",
+    errno.EDQUOT: "store.full",
+    errno.EROFS: "store.read_only",
+}
+
+
+def refusal(error: Exception, **params: str) -> Exception:
+    """The `StoreFull` behind an error of SQLite or of the system; any other as it is (a bug)."""
+    if isinstance(error, OSError):
+        return StoreFull(_ERRNOS.get(error.errno or 0, "store.unwritable"), **params)
     key = _REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    return error if key is None else StoreFull(key)
+    return error if key is None else StoreFull(key, **params)
 
 
 def damaged(error: Exception) -> bool:

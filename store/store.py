@@ -27,7 +27,7 @@ from mqtt.messages import Catalogue, Clock, Entry
 from store.attachments import Attachments, sync_folder
 from store.catalogue import CatalogueStore
 from store.directory import Directory
-from store.errors import StoreBusy, StoreError, StoreFull, damaged, refusal
+from store.errors import StoreBusy, StoreError, damaged, refusal
 from store.journal import Journal
 from store.outbox import Outbox
 from store.reserve import Reserve
@@ -146,10 +146,8 @@ def _open(folder: Path) -> _Connections:
         return _Connections(folder)
     except PermissionError:
         raise StoreError("store.permission", path=str(folder)) from None
-    except OSError as error:
-        raise StoreFull("store.unwritable", path=str(folder)) from error
-    except sqlite3.Error as error:
-        raise refusal(error) from error
+    except (OSError, sqlite3.Error) as error:
+        raise refusal(error, path=str(folder)) from error
 
 
 def _lock(folder: Path) -> int:

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import sqlite3
@@ -7,7 +8,7 @@ import threading
 import pytest
 from support.stores import badge, catalogue, entry, fact, opened, product
 
-from store import StoreBusy, StoreError, StoreTooNew
+from store import StoreBusy, StoreError, StoreFull, StoreTooNew
 from store.schema import MIGRATIONS, connect_writer, migrate, snapshot, sound, version
 from store.store import FILE
 
@@ -51,6 +52,25 @@ async def test_a_folder_that_is_not_ours_is_told_with_its_path(tmp_path, monkeyp
             pass
     assert refused.value.key == "store.permission"
     assert refused.value.params == {"path": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        (errno.EROFS, "store.read_only"),
+        (errno.ENOSPC, "store.full"),
+        (errno.EIO, "store.unwritable"),
+    ],
+)
+async def test_a_disk_that_takes_nothing_is_told_for_what_it_is(tmp_path, monkeypatch, number, key):
+    def refused(*_args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(StoreFull) as told:
+        async with opened(tmp_path):
+            pass
+    assert (told.value.key, told.value.params) == (key, {"path": str(tmp_path)})
 
 
 @pytest.mark.parametrize("wreck", ["header", "garbage", "middle", "cut"])
