@@ -166,11 +166,10 @@ async def _serve(app: Starlette, port: int) -> None:
     try:
         await serve(app, port=port, listening=_ready)
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise CannotStart(
-            f"[kiosk] port: {port} is used by another program (another edged?)"
-        ) from error
+        why = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            why = "is used by another program (another edged?)"
+        raise CannotStart(f"[kiosk] port: {port} {why}") from error
 
 
 def _ready(port: int) -> None:

@@ -45,6 +45,8 @@ async def run(
             log.warning("the private broker ended with status %s", status)
         except (BrokerMissing, BrokerFailed) as error:
             log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        except OSError as error:  # no room for its files, say; not from `hold`: that is in a group
+            log.error("no private broker: %s", error)  # noqa: TRY400 - likewise
         await failures.wait()
 
 

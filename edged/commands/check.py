@@ -5,7 +5,10 @@ The one rule: it changes nothing. Nothing is printed on paper, zeroed, tared or 
 
 import argparse
 import asyncio
+import stat
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from devices import Device, Health, State
 from devices.keep import keep
@@ -24,10 +27,10 @@ def main(options: argparse.Namespace) -> int:
     logs.quiet()
     config = load(options.config)
     print(f"{options.config}: understood; {len(config.devices)} devices")
-    status = OK
-    for problem in _secrets(config):
+    problems = list(_files(config))
+    for problem in problems:
         print(f"{options.config}: {problem}", file=sys.stderr)
-        status = NO_ANSWER
+    status = NO_ANSWER if problems else OK
     if options.offline:
         return status
     healths = asyncio.run(ask(config))
@@ -36,19 +39,36 @@ def main(options: argparse.Namespace) -> int:
     return status if all(health.usable for health in healths) else NO_ANSWER
 
 
-def _secrets(config: Config) -> list[str]:
-    problems = []
-    if config.station.badge_key_file is not None:
-        try:
-            read_badge_key(config.station.badge_key_file)
-        except SecretError as error:
-            problems.append(f"[station] badge_key_file: {error}")
-    if config.mqtt is not None and config.mqtt.password_file is not None:
-        try:
-            read_secret(config.mqtt.password_file)
-        except SecretError as error:
-            problems.append(f"[mqtt] password_file: {error}")
-    return problems
+def _files(config: Config) -> Iterator[str]:
+    """What is wrong with the files that the configuration names, without what is in them."""
+    station, mqtt = config.station, config.mqtt
+    if station.badge_key_file is not None:
+        yield from _secret("[station] badge_key_file", station.badge_key_file, read_badge_key)
+    if mqtt is None:
+        return
+    if mqtt.password_file is not None:
+        yield from _secret("[mqtt] password_file", mqtt.password_file, read_secret)
+    if mqtt.key is not None:
+        yield from _secret("[mqtt] key", mqtt.key, read_secret)
+    for key, path in (("ca", mqtt.ca), ("cert", mqtt.cert)):
+        if path is not None and not path.is_file():
+            yield f"[mqtt] {key}: {path}: no such file."
+            return
+    try:
+        for address in mqtt.addresses(password=None):
+            if address.tls is not None:
+                address.tls.context()
+    except OSError as error:  # ssl.SSLError is one
+        yield f"[mqtt] ca, cert, key: cannot be used together: {error.strerror or error}."
+
+
+def _secret(where: str, path: Path, read: Callable[[Path], object]) -> Iterator[str]:
+    try:
+        read(path)
+    except SecretError as error:
+        yield f"{where}: {error}"
+    if path.is_file() and path.stat().st_mode & stat.S_IROTH:
+        yield f"{where}: {path} can be read by everybody: `chmod o= {path}`."
 
 
 async def ask(config: Config) -> list[Health]:

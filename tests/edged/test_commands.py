@@ -110,9 +110,34 @@ async def test_check_reads_secrets_and_never_shows_them(station: Path, tmp_path:
     station.write_text(text)
     status, out, err = await edged("check", "--offline", "-c", station)
     assert status == 3
-    assert "badge_key_file" in err
-    assert "password_file" in err
+    assert "[station] badge_key_file" in err
+    assert "can be read by everybody" in err
+    assert "[mqtt] password_file" in err
+    assert "no such file" in err
     assert "not a key" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("present", "words"),
+    [
+        ((), ["[mqtt] key: ", "[mqtt] ca: ", "no such file"]),
+        (("ca", "cert", "key"), ["[mqtt] ca, cert, key: cannot be used"]),
+    ],
+)
+async def test_check_looks_at_certificates(
+    station: Path, tmp_path: Path, present: tuple[str, ...], words: list[str]
+) -> None:
+    text = station.read_text() + '[mqtt]\nurl = "mqtts://x"\n'
+    for name in ("ca", "cert", "key"):
+        text += f'{name} = "{tmp_path / name}"\n'
+    for name in present:
+        (tmp_path / name).write_text("no certificate")
+        (tmp_path / name).chmod(0o600)
+    station.write_text(text)
+    status, _, err = await edged("check", "--offline", "-c", station)
+    assert status == 3
+    assert all(word in err for word in words), err
+    assert "Traceback" not in err
 
 
 # --- try ---------------------------------------------------------------------------------------

@@ -114,6 +114,16 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+async def test_a_private_broker_without_room_takes_nothing_down(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "broker").touch()  # where its folder should be
+    async with running(tmp_path, SCALE + '[mqtt]\nbroker = "embedded"\n') as daemon:
+        await daemon.ready()
+        await daemon.device_is("balance", "up")
+        assert daemon.process.returncode is None
+        assert await daemon.end() == 0
+
+
 async def test_a_store_that_another_process_holds_is_told(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "data", clock=lambda: "synced")
     async with running(tmp_path) as daemon:
