@@ -37,6 +37,8 @@ async def connect(host: str, port: int, *, timeout: float) -> socket.socket:
         raise Absent("device.unplugged", path=where) from None
     except socket.gaierror as error:
         raise Absent("device.unplugged", path=where) from error
+    except UnicodeError as error:  # no name that a machine can have, such as a..b
+        raise Refused("device.port_invalid", path=where) from error
     except OSError as error:
         raise why_not_open(error, where) from error
 

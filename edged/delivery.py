@@ -7,6 +7,7 @@ the bridge lacks (go-back-N). It leaves the outbox at `done` or `parked`.
 
 import asyncio
 import logging
+from collections import Counter
 from pathlib import Path
 
 from devices import Value
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 WINDOW = 200
 """Facts sent and not yet stored by the bridge."""
+BLOB_TRIES = 5
+"""Connections that may end at one photo before its fact is sent without it."""
 FIRST_RESEND_S = 2.0
 LAST_RESEND_S = 60.0
 
@@ -33,6 +36,8 @@ class Delivery:
         self._progressed = False
         self._greeted = False
         self._replaying = False
+        self._ended_at: Counter[str] = Counter()
+        """How many connections ended while the photo of this fact was on its way."""
         self.trouble: Value[str] = Value("")
         """Catalogue key of what keeps facts from being delivered although the link is up."""
 
@@ -121,6 +126,11 @@ class Delivery:
         await self._send(session, together)
 
     async def _send_blob(self, session: Session, fact: str, file: Path) -> None:
+        """Send a photo, unless it cannot be had, or no connection survives it: some brokers hang up
+        on what is too large for them, and everything behind it would wait for ever.
+        """
+        if self._ended_at[fact] >= BLOB_TRIES:
+            return
         try:
             blob = await asyncio.to_thread(file.read_bytes)
         except FileNotFoundError:
@@ -129,7 +139,15 @@ class Delivery:
             # The card has lost it. The bridge takes the fact without it after some tries.
             log.error("a photo cannot be read: %s", error)  # noqa: TRY400 - the sentence says it all
             return
-        await self._send(session, [Outgoing(self._topics.blob(fact), blob)])
+        try:
+            await self._send(session, [Outgoing(self._topics.blob(fact), blob)])
+        finally:
+            if not session.over.is_set():
+                self._ended_at.pop(fact, None)
+            else:
+                self._ended_at[fact] += 1
+            if self._ended_at[fact] == BLOB_TRIES:
+                log.error("every connection ends at a photo of %d bytes: it stays here", len(blob))
 
     async def _send(self, session: Session, messages: list[Outgoing]) -> None:
         # Tasks start in order and the session queues in order, so order holds on the wire while

@@ -229,6 +229,12 @@ async def test_two_writers_never_mix(echo):
         assert simulator.heard in (b"a" * 20_000 + b"b" * 20_000, b"b" * 20_000 + b"a" * 20_000)
 
 
+async def test_a_machine_that_cannot_have_its_name_is_refused():
+    with pytest.raises(Refused, match=r"device\.port_invalid"):
+        async with open_port("socket://a..b:9100"):
+            pass
+
+
 @pytest.mark.parametrize(
     "url",
     ["ttyUSB0", "COM3", "", "http://x:1", "socket://host", "socket://host:port", "socket://:9100"],

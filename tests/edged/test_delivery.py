@@ -222,6 +222,29 @@ async def test_a_photo_that_the_card_has_lost_holds_nobody_up(
             photo.rmdir()
 
 
+async def test_a_photo_that_no_connection_survives_holds_nobody_up(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a broker that hangs up on what is too large for it."""
+    monkeypatch.setattr("mqtt.link.LONGEST_WAIT", 0.05)
+    await store.outbox.put("badge", fact(1), attachment=b"a portrait of many bytes")
+    await store.outbox.put("badge", fact(2))
+    async with FaultBroker() as broker:
+        broker.puback = None
+        seen = hung_up = 0
+        facts: list[bytes] = []
+        async with uplinked(tmp_path, broker.url, store), asyncio.timeout(40):
+            while len(facts) < 2:
+                await asyncio.sleep(0.01)
+                new, seen = broker.published[seen:], len(broker.published)
+                facts += [body for body in new if b"/fact/" in body]
+                if any(b"/blob/" in body for body in new):
+                    assert not facts
+                    hung_up += 1
+                    broker.hang_up()
+    assert hung_up == 5
+
+
 async def test_parked_facts_are_let_go(tmp_path: Path, broker: Mosquitto, store: Store) -> None:
     async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
         bridge.answering = False
