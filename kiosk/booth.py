@@ -121,6 +121,8 @@ class Booth(Screen[BoothPage]):
             return
         key = self.station.badge_key
         hashes = [badge_hash(key, number) for number in candidates(read.text)]
+        if not hashes and self._state in _ENGAGED:
+            return  # nobody's badge: no reason to take somebody's photo away
         try:
             entry = self.station.store.directory.lookup(hashes)
         except StoreFull:

@@ -221,8 +221,8 @@ class Weighing(Screen[WeighingPage]):
             can.add("print")
         if state == "not_printed" and net is not None and not self._beyond(net):
             can.add("retry")
-        if state == "take" and not self._reprinted:
-            can.add("reprint")
+        if self._printed and not self._reprinted and net == self._printed[0].net_g:
+            can.add("reprint")  # another load is not given this one's label
         idle = state not in ("take", "not_printed", "over", "scale_absent", "scale_failing")
         if idle and not self._tare_g and isinstance(self._scale, Tares):
             can.add("tare")

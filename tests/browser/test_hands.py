@@ -131,6 +131,17 @@ def test_two_pages_of_one_station_show_the_same(stage: Stage, watch: Watch) -> N
     assert len(stage.bench.printer.labels) == 1
 
 
+def test_the_journal_is_plain_whatever_happened(stage: Stage, watch: Watch) -> None:
+    for level in ("info", "warning", "error"):
+        stage.do(stage.bench.store.journal.add, level, "device.unplugged", {}, "balance")
+    page = watch("status").page
+    page.wait_for_selector("#journal p.error")
+    looks = page.locator("#journal p").evaluate_all(
+        "(lines) => lines.map((e) => getComputedStyle(e).backgroundColor)"
+    )
+    assert set(looks) == {"rgba(0, 0, 0, 0)"}, "a level is no tone of the entrance"
+
+
 def test_a_technicians_button_stays_under_the_finger(stage: Stage, watch: Watch) -> None:
     stage.do(stage.bench.scale.health.set, Health(State.REFUSED, "scale.wrong_unit"))
     watched = watch("status")

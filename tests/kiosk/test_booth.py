@@ -158,6 +158,16 @@ async def test_the_same_badge_changes_nothing(booth: Booth, made: Bench) -> None
     assert booth.photo() is not None
 
 
+async def test_a_badge_that_cannot_be_read_changes_nothing(booth: Booth, made: Bench) -> None:
+    made.reader.show("0420001234005")
+    await come(booth, "unknown")
+    await review(booth, made)
+    made.reader.show("0420001234005")
+    await settle()
+    assert booth.page.get().state == "review"
+    assert booth.photo() is not None
+
+
 async def test_the_camera_is_unplugged_while_counting(booth: Booth, made: Bench) -> None:
     booth.second_s = 5
     await consent(booth, made)

@@ -143,6 +143,17 @@ async def test_a_reprint_that_fails_is_told_and_may_be_tried_again(
     assert "reprint" not in screen.page.get().can
 
 
+async def test_another_load_is_not_given_the_labels_twin(screen: Weighing, made: Bench) -> None:
+    assert "reprint" in (await labelled(screen, made)).can
+    made.scale.put(900)
+    assert "reprint" not in (await page(screen)).can
+    screen.tap("reprint")
+    await settle()
+    assert len(made.printer.labels) == 1
+    made.scale.put(482)
+    assert "reprint" in (await page(screen)).can
+
+
 async def test_a_reprint_that_may_have_come_out_is_the_last(screen: Weighing, made: Bench) -> None:
     await labelled(screen, made)
     made.printer.failure = NotPrinted("printer.silent", sure=False)
