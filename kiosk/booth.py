@@ -41,8 +41,9 @@ class BoothPage:
     left: int = 0
     """What the countdown shows."""
     picture: str = ""
-    """Names the preview or the photo to look at; no two sittings, nor two photos, share a name.
-    A browser shows once more what it had under the same address: here, somebody else's face."""
+    """Names what somebody is asked about, sees of themself, or is to keep; never used again.
+    A browser shows once more what it had under an address: here, somebody else's face. And a tap
+    that names something else was meant for it, and decides nothing here."""
     offline: bool = False
     cue: str = ""
 
@@ -110,7 +111,7 @@ class Booth(Screen[BoothPage]):
                 language=self.language,
                 name=self._member.first_name if self._member else "",
                 left=self._left,
-                picture=self._picture if self._state in _LOOKED_AT else "",
+                picture=self._picture if self._state in _ENGAGED else "",
                 offline=self.station.offline,
                 cue=self._cue,
             )
@@ -136,12 +137,15 @@ class Booth(Screen[BoothPage]):
             self._refresh()
             return
         self._member = entry
+        self._picture = secrets.token_hex(8)
         if entry is not None and not self._chosen:
             self.language = language_of(entry.language, self.station.language)
         self._cue = self._new_cue("ok" if entry else "unknown")
         self._go("consent" if entry else "unknown", self.consent_s if entry else self.told_s)
 
-    def _act(self, do: str, _what: str, /) -> None:
+    def _act(self, do: str, what: str, /) -> None:
+        if what and what != self.page.get().picture:
+            return  # by the person before, who was still looking at theirs
         match do, self._state:
             case "start", "consent":
                 self._consented = (datetime.now(UTC), self.language)
@@ -268,7 +272,6 @@ class Booth(Screen[BoothPage]):
         self._go(state, self.told_s)
 
 
-_LOOKED_AT = frozenset({"framing", "count", "review"})
 _ENGAGED = frozenset({"consent", "framing", "count", "review"})
 _TRIED_AGAIN = frozenset({"", "unknown", "no_photo"})
 """Where the next badge is most likely shown by whoever stands there already."""

@@ -158,6 +158,27 @@ async def test_the_same_badge_changes_nothing(booth: Booth, made: Bench) -> None
     assert booth.photo() is not None
 
 
+async def test_a_tap_meant_for_another_sitting_consents_to_nothing(
+    booth: Booth, made: Bench
+) -> None:
+    seen = await consent(booth, made)
+    made.reader.show(SACHA)
+    sacha = await until(booth.page, lambda page: page.name == "Sacha")
+    assert isinstance(sacha, BoothPage)
+    booth.tap("start", seen.picture)  # Camille's finger, a moment late
+    assert booth.page.get().state == "consent"
+    booth.tap("start", sacha.picture)
+    first = await come(booth, "review")
+    booth.tap("again", first.picture)
+    second = await come(booth, "review")
+    booth.tap("keep", first.picture)
+    assert booth.page.get().state == "review"
+    booth.tap("keep", second.picture)
+    await come(booth, "kept")
+    (fact,) = await made.facts("photo")
+    assert fact["who"] == {"kind": "member", "id": int(SACHA[-5:])}
+
+
 async def test_a_badge_that_cannot_be_read_changes_nothing(booth: Booth, made: Bench) -> None:
     made.reader.show("0420001234005")
     await come(booth, "unknown")
