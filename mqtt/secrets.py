@@ -42,13 +42,23 @@ def read_badge_key(path: Path) -> bytes:
 
 
 def make_badge_key(path: Path) -> None:
-    """Write a new key, for its owner's eyes only; leave one that is there. Raises OSError."""
+    """Write a new key, for its owner's eyes only; leave one that is there. Raises OSError.
+
+    The key appears whole and for good, or not at all: half a key, or another one after a power
+    cut, would make strangers of all members.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return
+    draft = path.with_name(f"{path.name}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
