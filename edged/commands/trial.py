@@ -11,7 +11,7 @@ from pathlib import Path
 
 from badge_reader import BadgeReader
 from camera import Camera
-from devices import Device
+from devices import Device, DeviceError
 from devices.keep import keep
 from edged import logs
 from edged.cli import MISUSED, NO_ANSWER, OK
@@ -83,7 +83,7 @@ async def _trial(
         case Printer():
             await _label(device, language, answered)
         case Camera():
-            await _picture(device, answered, output)
+            await _picture(device, language, answered, output)
 
 
 async def _badge(reader: BadgeReader, answered: asyncio.Event) -> None:
@@ -124,11 +124,21 @@ async def _label(printer: Printer, language: Language, answered: asyncio.Event) 
     answered.set()
 
 
-async def _picture(camera: Camera, answered: asyncio.Event, output: Path | None) -> None:
-    jpeg = await camera.still()
+async def _picture(
+    camera: Camera, language: Language, answered: asyncio.Event, output: Path | None
+) -> None:
+    try:
+        jpeg = await camera.still()
+    except DeviceError as error:
+        print(f"no picture: {said(language, error.key, **error.params)} ({error.key})")
+        return
+    answered.set()
     if output is None:
         print(f"one picture of {len(jpeg)} bytes (--output FILE keeps it)")
-    else:
+        return
+    try:
         output.write_bytes(jpeg)
+    except OSError as error:
+        print(f"one picture of {len(jpeg)} bytes; not kept in {output}: {error.strerror}")
+    else:
         print(f"one picture of {len(jpeg)} bytes in {output}")
-    answered.set()

@@ -169,6 +169,10 @@ async def test_try_a_camera(station: Path, tmp_path: Path) -> None:
     status, _, _ = await edged("try", "camera", "portrait", "-c", station, "--output", picture)
     assert status == 0
     assert picture.read_bytes()[:2] == b"\xff\xd8"
+    nowhere = tmp_path / "no" / "where.jpg"
+    status, out, err = await edged("try", "camera", "portrait", "-c", station, "--output", nowhere)
+    assert (status, err) == (0, "")
+    assert f"not kept in {nowhere}: No such file or directory" in out
 
 
 async def test_try_a_reader_masks_the_number(station: Path, bench: Workbench) -> None:
