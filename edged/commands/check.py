@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import bridge.config
 from devices import Device, Health, State
 from devices.keep import keep
 from edged import logs
@@ -27,6 +28,9 @@ def main(options: argparse.Namespace) -> int:
     logs.quiet()
     config = load(options.config)
     print(f"{options.config}: understood; {len(config.devices)} devices")
+    if config.bridge is not None:
+        # Its address is the private broker's, which the bridge is given when it is started.
+        bridge.config.load(config.bridge.config, mqtt_url="mqtt://127.0.0.1")
     problems = list(_files(config))
     for problem in problems:
         print(f"{options.config}: {problem}", file=sys.stderr)

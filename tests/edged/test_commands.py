@@ -140,6 +140,20 @@ async def test_check_looks_at_certificates(
     assert "Traceback" not in err
 
 
+async def test_check_reads_the_bridge_s_file_of_a_one_box_shop(tmp_path: Path) -> None:
+    from edged.demo.files import write_bridge, write_station
+
+    urls = {name: f"/dev/{name}" for name in ("door", "booth_reader", "balance", "labels")}
+    urls["portrait"] = "http://127.0.0.1/stream"
+    file = write_station(tmp_path, port=0, mqtt_url=None, urls=urls)
+    (tmp_path / "badge.key").write_text("ab" * 32)
+    (tmp_path / "badge.key").chmod(0o600)
+    status, _, err = await edged("check", "--offline", "-c", file)
+    assert (status, err) == (2, f"{tmp_path}/bridge.toml: no such file.\n")
+    write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    assert (await edged("check", "--offline", "-c", file))[::2] == (0, "")
+
+
 # --- try ---------------------------------------------------------------------------------------
 
 
