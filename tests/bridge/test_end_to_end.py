@@ -368,7 +368,7 @@ async def test_a_photo_whose_bytes_never_come_is_parked(world: World) -> None:
 
 
 STEPS = [
-    "before:bridge.inbox:Inbox.store:2",
+    "before:bridge.inbox:Inbox.store:1",
     "after:bridge.blobs:Blobs.put:1",
     "after:bridge.inbox:Inbox.store:1",
     "after:mqtt.link:Incoming.done:1",
@@ -391,9 +391,11 @@ async def test_killed_between_two_steps(world: World) -> None:
         async with world.station() as station:
             begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
             for number, step in enumerate(STEPS):
-                station.badge(employee=NADIA, at=begin + timedelta(minutes=2 * number))
+                for employee in (NADIA, PAUL):  # they go to Odoo together
+                    station.badge(employee=employee, at=begin + timedelta(minutes=2 * number))
                 station.photo(jpeg(number), CAMILLE)
-                station.badge(employee=NADIA, at=begin + timedelta(minutes=2 * number + 1))
+                for employee in (NADIA, PAUL):
+                    station.badge(employee=employee, at=begin + timedelta(minutes=2 * number + 1))
                 bridge.start(die=step)
                 await bridge.dead()
             bridge.start()
@@ -401,13 +403,14 @@ async def test_killed_between_two_steps(world: World) -> None:
     finally:
         await bridge.close()
     assert ack.parked == ()
-    assert ack.done == 3 * len(STEPS)
+    assert ack.done == 5 * len(STEPS)
     assert world.attendances() == [
         (
-            NADIA,
+            employee,
             to_odoo(begin + timedelta(minutes=2 * number)),
             to_odoo(begin + timedelta(minutes=2 * number + 1)),
         )
+        for employee in (NADIA, PAUL)
         for number in range(len(STEPS))
     ]
     photo = world.odoo.database.tables["res.partner"][CAMILLE]["image_1920"]
