@@ -17,6 +17,7 @@ from mqtt.settings import (
     Name,
     Problem,
     Table,
+    Urls,
     nearest,
     problems,
     read_toml,
@@ -49,10 +50,10 @@ Domain = Annotated[list[Any], AfterValidator(_domain)]
 class MqttTable(BrokerTable):
     """The central broker."""
 
-    url: str | None = Field(
+    url: Urls | None = Field(
         default=None,
-        description="mqtt://host:port or mqtts://host:port; commas between several; to be given"
-        " here or by EDGED_MQTT_URL",
+        description="mqtt://host:port or mqtts://host:port, or a list of them, tried in turn; to be"
+        " given here or by EDGED_MQTT_URL",
     )
     client: Name = Field(default="edged-bridge", description="unique among the broker's clients")
 

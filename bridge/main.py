@@ -52,19 +52,7 @@ def _addresses(config: BridgeConfig) -> list[Address]:
     mqtt = config.mqtt
     if mqtt.url is None:
         raise ValueError("[mqtt] url: is missing, and EDGED_MQTT_URL does not give it either")
-    password = read_secret(mqtt.password_file) if mqtt.password_file else None
-    return [
-        Address.parse(
-            url.strip(),
-            user=mqtt.user,
-            password=password,
-            ca=mqtt.ca,
-            cert=mqtt.cert,
-            key=mqtt.key,
-            version=mqtt.version,
-        )
-        for url in mqtt.url.split(",")
-    ]
+    return mqtt.addresses(password=read_secret(mqtt.password_file) if mqtt.password_file else None)
 
 
 class _Bridge:

@@ -28,6 +28,11 @@ exit status:
 """
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 site", "2 sites"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="edged",

@@ -7,13 +7,11 @@ every name refers to something that exists, or raises `ConfigError` with all the
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -24,7 +22,6 @@ from devices import DeviceError
 from devices.ports import check_port
 from devices.registry import Driver, Family, drivers, load_driver
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
-from mqtt.address import Address
 from mqtt.settings import (
     BrokerTable,
     ConfigError,
@@ -81,26 +78,9 @@ class StationTable(Table):
         return ZoneInfo(self.timezone)
 
 
-def _url(value: str) -> str:
-    Address.parse(value)
-    return value
-
-
-def _listed(value: object) -> object:
-    if not isinstance(value, str | list):
-        raise ValueError("must be an address between quotes, or a list of them")  # noqa: TRY004 - pydantic's word
-    return [value] if isinstance(value, str) else value
-
-
-Urls = Annotated[list[Annotated[str, AfterValidator(_url)]], Field(min_length=1)]
-
-
 class MqttTable(BrokerTable):
     """Where the central broker is; without this table the station works and keeps its facts."""
 
-    url: Annotated[Urls | None, BeforeValidator(_listed)] = Field(
-        default=None, description="mqtt://host:port or mqtts://host:port; several are tried in turn"
-    )
     broker: Literal["embedded"] | None = Field(
         default=None, description="embedded: one machine for everything, a private broker beside us"
     )
@@ -110,23 +90,7 @@ class MqttTable(BrokerTable):
     def _one_of(self) -> "MqttTable":
         if (self.url is None) == (self.broker is None):
             raise ValueError('give either url = "mqtts://…" or broker = "embedded"')
-        self.addresses(password=None)
         return self
-
-    def addresses(self, *, password: str | None) -> list[Address]:
-        """Where to connect, in turn. Raises ValueError with a sentence."""
-        return [
-            Address.parse(
-                url,
-                user=self.user,
-                password=password,
-                ca=self.ca,
-                cert=self.cert,
-                key=self.key,
-                version=self.version,
-            )
-            for url in self.url or ()
-        ]
 
 
 class BridgeTable(Table):

@@ -13,9 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from mqtt.address import Address
 from mqtt.topics import DEFAULT_ROOT, ROOT, valid_name
 
 _LISTED = 12
@@ -149,7 +158,21 @@ def _root(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    Address.parse(value)
+    return value
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, str | list):
+        raise ValueError("must be an address between quotes, or a list of them")  # noqa: TRY004 - pydantic's word
+    return re.split(r"\s*,\s*(?=mqtts?://)", value) if isinstance(value, str) else value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+Urls = Annotated[
+    list[Annotated[str, AfterValidator(_url)]], Field(min_length=1), BeforeValidator(_listed)
+]
 
 
 class Table(BaseModel):
@@ -159,6 +182,9 @@ class Table(BaseModel):
 class BrokerTable(Table):
     """How to speak to the central broker, and as whom."""
 
+    url: Urls | None = Field(
+        default=None, description="mqtt://host:port or mqtts://host:port; several are tried in turn"
+    )
     root: Annotated[str, AfterValidator(_root)] = DEFAULT_ROOT
     version: Literal["5", "3.1.1"] = "5"
     user: str | None = None
@@ -166,3 +192,23 @@ class BrokerTable(Table):
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> "BrokerTable":
+        self.addresses(password=None)
+        return self
+
+    def addresses(self, *, password: str | None) -> list[Address]:
+        """Where to connect, in turn. Raises ValueError with a sentence."""
+        return [
+            Address.parse(
+                url,
+                user=self.user,
+                password=password,
+                ca=self.ca,
+                cert=self.cert,
+                key=self.key,
+                version=self.version,
+            )
+            for url in self.url or ()
+        ]

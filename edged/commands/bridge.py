@@ -4,11 +4,12 @@ import argparse
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 
 from bridge.config import BridgeConfig, ConfigError, load
 from edged import logs
-from edged.cli import FAILED, MISUSED, OK
+from edged.cli import FAILED, MISUSED, OK, counted
 from mqtt.secrets import SecretError
 
 
@@ -19,11 +20,18 @@ def main(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return MISUSED
     if options.check:
-        print(f"{options.config}: understood; {len(config.site)} sites")
+        print(f"{options.config}: understood; {counted(len(config.site), 'site')}")
         return OK
     if options.parked or options.retry or options.drop:
         logs.quiet()
-        return _parked(config, options)
+        try:
+            return _parked(config, options)
+        except (OSError, sqlite3.Error) as error:
+            print(
+                f"edged bridge: {config.inbox.folder}: {error}. Run this as the bridge's user.",
+                file=sys.stderr,
+            )
+            return FAILED
     logs.set_up(verbose=options.verbose)
     try:
         asyncio.run(_run(config))

@@ -14,7 +14,7 @@ import bridge.config
 from devices import Device, Health, State
 from devices.keep import keep
 from edged import logs
-from edged.cli import NO_ANSWER, OK
+from edged.cli import NO_ANSWER, OK, counted
 from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
 from kiosk.words import Language, said
@@ -27,7 +27,7 @@ ANSWER_S = 8.0
 def main(options: argparse.Namespace) -> int:
     logs.quiet()
     config = load(options.config)
-    print(f"{options.config}: understood; {len(config.devices)} devices")
+    print(f"{options.config}: understood; {counted(len(config.devices), 'device')}")
     if config.bridge is not None:
         # Its address is the private broker's, which the bridge is given when it is started.
         bridge.config.load(config.bridge.config, mqtt_url="mqtt://127.0.0.1")

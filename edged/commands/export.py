@@ -5,7 +5,7 @@ import sys
 from typing import Literal
 
 from edged import logs
-from edged.cli import FAILED, OK
+from edged.cli import FAILED, OK, counted
 from edged.config import load
 from edged.transfer import kept_facts, write_facts
 from kiosk.words import said
@@ -34,5 +34,5 @@ def main(options: argparse.Namespace) -> int:
         where = f"{options.output}: " if options.output else ""
         print(f"edged export: {where}{error.strerror}", file=sys.stderr)
         return FAILED
-    print(f"{len(facts)} facts in {options.output}")
+    print(f"{counted(len(facts), 'fact')} in {options.output}")
     return OK

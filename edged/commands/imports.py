@@ -8,7 +8,7 @@ import asyncio
 import sys
 
 from edged import logs
-from edged.cli import FAILED, MISUSED, OK
+from edged.cli import FAILED, MISUSED, OK, counted
 from edged.config import Config, load
 from edged.daemon import CannotStart, opened, station_badge_key
 from edged.tables import ImportRefused
@@ -45,13 +45,13 @@ async def _import(config: Config, options: argparse.Namespace) -> Imported:
 
 def _tell(imported: Imported, language: Language) -> None:
     counts = (
-        ("members", imported.members),
-        ("products", imported.products),
-        ("rules", imported.rules),
+        ("member", imported.members),
+        ("product", imported.products),
+        ("rule", imported.rules),
     )
     for what, count in counts:
         if count is not None:
-            print(f"{count} {what}")
+            print(counted(count, what))
     for product, refused in imported.unprintable:
         why = said(language, refused.key, **refused.params)
         print(f"no label for {product.name}: {why} ({refused.key})", file=sys.stderr)

@@ -47,7 +47,20 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
 def test_the_url_may_come_from_outside(tmp_path: Path) -> None:
     without = GOOD[GOOD.index("[[site]]") :]
     config = load(write(tmp_path, without), mqtt_url="mqtt://user:secret@127.0.0.1:1")
-    assert config.mqtt.url == "mqtt://user:secret@127.0.0.1:1"
+    assert config.mqtt.url == ["mqtt://user:secret@127.0.0.1:1"]
+
+
+def test_several_brokers_and_one_that_is_none(tmp_path: Path) -> None:
+    both = "mqtt://a, mqtts://u:s,e@b:1"
+    config = load(write(tmp_path, GOOD), mqtt_url=both)
+    assert [str(address) for address in config.mqtt.addresses(password=None)] == [
+        "mqtt://a:1883",
+        "mqtts://b:1",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, GOOD), mqtt_url="mqtt://a,http://user:secret@b")
+    assert "[mqtt] url" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 async def test_without_a_url_only_the_bridge_itself_cannot_work(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ async def test_import_then_export(station: Path, tmp_path: Path) -> None:
     members = tmp_path / "members.csv"
     members.write_text("badge;id;first_name;verdict\n0420001234004;12;Camille;ok\n")
     status, out, err = await edged("import", "-c", station, members)
-    assert (status, out, err) == (0, "1 members\n", "")
+    assert (status, out, err) == (0, "1 member\n", "")
     store = await Store.open(tmp_path / "data", clock=lambda: "synced")
     assert store.directory.count == 1
     await store.outbox.put("badge", fact())
@@ -231,7 +231,7 @@ async def test_import_then_export(station: Path, tmp_path: Path) -> None:
     await store.close()
     target = tmp_path / "facts.csv"
     status, out, _ = await edged("export", "facts", "--csv", "-o", target, "-c", station)
-    assert (status, out) == (0, f"1 facts in {target}\n")
+    assert (status, out) == (0, f"1 fact in {target}\n")
     assert target.read_text().startswith("v;id;epoch;seq;")
 
 
@@ -245,6 +245,19 @@ async def test_an_export_that_fails_leaves_the_last_one(station: Path, tmp_path:
     await (await Store.open(tmp_path / "data", clock=lambda: "synced")).close()
     status, _, err = await edged("export", "facts", "-o", tmp_path / "no" / "where", "-c", station)
     assert (status, err) == (1, f"edged export: {tmp_path}/no/where: No such file or directory\n")
+
+
+async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) -> None:
+    from edged.demo.files import write_bridge
+
+    file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    folder = load(file).inbox.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("a file where the folder should be")
+    status, out, err = await edged("bridge", "--parked", "-c", file)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"edged bridge: {folder}: ")
+    assert err.endswith("Run this as the bridge's user.\n")
 
 
 async def test_a_reader_that_has_enough_is_no_failure(station: Path, tmp_path: Path) -> None:
