@@ -29,6 +29,9 @@ from bridge.ledger import (
 )
 from mqtt.messages import Ack, Envelope, Parked
 
+PARKED_TOLD = 1000
+"""Some 150 KB."""
+
 
 class Inbox:
     """Opens (and makes) `folder`/inbox.sqlite."""
@@ -60,7 +63,10 @@ class Inbox:
         ]
 
     def ack(self, station: Station) -> Ack | None:
-        """What the station is told; about the store that was heard of last."""
+        """What the station is told; about the store that was heard of last.
+
+        Of its parked facts it is told the newest: a broker must take the message.
+        """
         row = self._ledger.row(
             "SELECT stream, epoch, stored FROM streams WHERE site = ? AND station = ?"
             " ORDER BY heard DESC LIMIT 1",
@@ -74,7 +80,9 @@ class Inbox:
             "SELECT min(seq) FROM facts WHERE stream = ? AND state IN (0, 1)", stream
         )
         parked = self._ledger.execute(
-            "SELECT seq, id, why FROM facts WHERE stream = ? AND state = 3 ORDER BY seq", (stream,)
+            "SELECT seq, id, why FROM (SELECT * FROM facts WHERE stream = ? AND state = 3"
+            " ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+            (stream, PARKED_TOLD),
         )
         return Ack(
             epoch=epoch,

@@ -15,11 +15,14 @@ MAX_PIXELS = 50_000_000
 LARGEST = (1440, 1920)
 """More is not kept by the member file: Odoo shrinks its largest image to 1920."""
 
-QUALITY = 90
+QUALITY = (90, 80, 65, 50)
+MOST_BYTES = 900_000
+"""Brokers are told to take messages of 1 MB; the first of the qualities that fits is taken."""
 
 
 def portrait(jpeg: bytes) -> bytes:
-    """The centre of a picture, exactly 3:4, as JPEG; never enlarged, at most `LARGEST`.
+    """The centre of a picture, exactly 3:4, as JPEG; never enlarged, at most `LARGEST`, and
+    at most `MOST_BYTES` unless it is all noise.
 
     Takes some tens of milliseconds: call it in a thread. Raises `ValueError` for whatever is not
     one whole JPEG picture.
@@ -43,6 +46,9 @@ def portrait(jpeg: bytes) -> bytes:
     clean.paste(upright.crop((left, top, left + 3 * unit, top + 4 * unit)))
     if clean.width > LARGEST[0]:
         clean = clean.resize(LARGEST, Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    clean.save(out, "JPEG", quality=QUALITY)
+    for quality in QUALITY:
+        out = io.BytesIO()
+        clean.save(out, "JPEG", quality=quality)
+        if out.tell() <= MOST_BYTES:
+            break
     return out.getvalue()

@@ -135,6 +135,20 @@ def test_a_senseless_uptime_is_the_facts_trouble_alone(inbox: Inbox, up: int) ->
     assert stored(inbox) == 3
 
 
+def test_an_ack_stays_small_however_much_is_parked(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that refused it would leave the station without any word."""
+    monkeypatch.setattr("bridge.inbox.PARKED_TOLD", 2)
+    inbox.store([fact(seq) for seq in range(1, 6)])
+    for parked in inbox.waiting("demo", 5):
+        inbox.park(parked, "because")
+    ack = inbox.ack(HERE)
+    assert ack is not None
+    assert (ack.done, [p.seq for p in ack.parked]) == (5, [4, 5])
+    assert len(inbox.parked()) == 5
+
+
 def test_a_hole_is_accepted_only_ahead(inbox: Inbox) -> None:
     inbox.store([fact(1), fact(9)])
     assert not inbox.hole(HERE, "e1", 2)

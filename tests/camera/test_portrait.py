@@ -1,4 +1,5 @@
 import io
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,21 @@ def test_the_centre_is_kept() -> None:
         red, green, blue = shot.getpixel(at)
         assert red > 230
         assert max(green, blue) < 40
+
+
+def test_what_a_broker_takes_and_no_worse_than_needed() -> None:
+    best = Image.new("RGB", (8, 8))
+    out = io.BytesIO()
+    best.save(out, "JPEG", quality=90)
+    assert (
+        opened(portrait(picture(size=(640, 480)))).quantization
+        == opened(out.getvalue()).quantization
+    )
+    grain = Image.frombytes("RGB", (720, 960), random.Random(1).randbytes(720 * 960 * 3))
+    out = io.BytesIO()
+    grain.resize((1440, 1920), Image.Resampling.BICUBIC).save(out, "JPEG", quality=95)
+    assert len(out.getvalue()) > 2_000_000
+    assert len(portrait(out.getvalue())) < 1_000_000
 
 
 def test_only_pixels_leave() -> None:
