@@ -73,7 +73,7 @@ async def open_port(
         with opened(await open_path(url, line, timeout=timeout), url) as local:
             yield local
     elif parts.scheme == "sim":
-        from devices.simulate import simulated
+        from devices.simulated import simulated
 
         async with simulated(url) as real, open_port(real, line, timeout=timeout) as port:
             yield port

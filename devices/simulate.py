@@ -6,19 +6,13 @@ and the open port fail, and with a `baud` every byte takes the time it takes on 
 
 import asyncio
 import os
-import tempfile
 import tty
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
-from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import TypeAdapter, ValidationError
-
-from devices.errors import Refused
 from devices.fd_port import CHUNK, FULL
-from devices.registry import load_simulator
 
 _UNHEARD = 1024
 """Bytes that wait for a slow line before the host stops taking more, as a UART's buffer does."""
@@ -254,37 +248,3 @@ class _Pace:
         else:
             self._next += (count - 1) * self._seconds
         self._deliver(data)
-
-
-@asynccontextmanager
-async def simulated(url: str) -> AsyncIterator[str]:
-    """Plug in the simulator of a ``sim://NAME?key=value`` URL; gives the URL it is at."""
-    parts = urlsplit(url)
-    settings = dict(parse_qsl(parts.query, keep_blank_values=True))
-    via = settings.pop("via", "pty")
-    simulator = load_simulator(parts.netloc)()
-    if not hasattr(simulator, "feed"):  # it plays no line: a camera with a server of its own, keys
-        raise Refused("device.port_invalid", path=url)
-    for key, text in settings.items():
-        _set(simulator, key, text, url)
-    if via == "tcp":
-        async with TcpHost(simulator) as tcp:
-            yield f"socket://127.0.0.1:{tcp.port}"
-    elif via == "pty":
-        with tempfile.TemporaryDirectory(prefix="edged-sim-") as folder:
-            async with PtyHost(Path(folder) / parts.netloc, simulator) as pty:
-                yield str(pty.path)
-    else:
-        raise Refused("device.port_invalid", path=url)
-
-
-def _set(simulator: Simulator, key: str, text: str, url: str) -> None:
-    """Set an attribute that exists already, in the type it has."""
-    current = getattr(simulator, key, None)
-    if key.startswith("_") or current is None or callable(current):
-        raise Refused("device.port_invalid", path=url)
-    try:
-        value = TypeAdapter(type(current)).validate_strings(text)
-    except ValidationError as error:
-        raise Refused("device.port_invalid", path=url) from error
-    setattr(simulator, key, value)
