@@ -24,7 +24,7 @@ _ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """``members.csv, line 3, verdict: …``."""
+    """``members.csv, line 3, verdict: …``. Line 0: the file as a whole."""
 
     file: Path
     line: int
@@ -32,8 +32,9 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
+        line = f", line {self.line}" if self.line else ""
         column = f", {self.column}" if self.column else ""
-        return f"{self.file}, line {self.line}{column}: {self.message}"
+        return f"{self.file}{line}{column}: {self.message}"
 
 
 class ImportRefused(Exception):

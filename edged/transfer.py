@@ -8,6 +8,7 @@ told by its columns.
 import csv
 import json
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -22,7 +23,7 @@ from mqtt.digest import catalogue_digest
 from mqtt.identity import badge_hash
 from mqtt.messages import Catalogue, Entry, Product, Rule
 from store.nomenclature import LabelRefused, label_code
-from store.schema import snapshot
+from store.schema import snapshot, unreadable
 from store.store import FILE, Store
 
 _LARGEST = 2**31 - 1
@@ -304,6 +305,8 @@ def kept_facts(folder: Path) -> list[dict[str, Any]]:
             _exported(json.loads(body), _STATES[state], why)
             for body, state, why in copy.execute("SELECT body, state, why FROM outbox ORDER BY seq")
         ]
+    except sqlite3.Error as error:
+        raise unreadable(folder / FILE, error) from error
     finally:
         copy.close()
 

@@ -163,19 +163,26 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     )
 
 
+def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    """What a person is told of a store that is there and damaged."""
+    return StoreError("store.unreadable", path=str(path), why=str(error))
+
+
 def snapshot(path: Path) -> sqlite3.Connection:
     """A copy in memory of a store that a daemon may be using. Raises `StoreError`."""
     try:
         reader = connect_reader(path)
-    except sqlite3.Error:
-        raise StoreError("store.missing", path=str(path)) from None
+    except sqlite3.Error as error:
+        if not path.exists():
+            raise StoreError("store.missing", path=str(path)) from None
+        raise unreadable(path, error) from error
     copy = sqlite3.connect(":memory:")
     try:
         reader.backup(copy)
         _refuse_newer(version(copy), len(MIGRATIONS))
     except sqlite3.Error as error:
         copy.close()
-        raise StoreError("store.unreadable", path=str(path), why=str(error)) from error
+        raise unreadable(path, error) from error
     except BaseException:
         copy.close()
         raise

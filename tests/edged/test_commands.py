@@ -260,6 +260,38 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     assert err.endswith("Run this as the bridge's user.\n")
 
 
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 999])
+async def test_a_store_that_is_none_is_a_sentence(
+    station: Path, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "edged.sqlite").write_bytes(content)
+    status, out, err = await edged("export", "facts", "-c", station)
+    assert (status, out) == (1, "")
+    assert err.startswith("edged export: ")
+    assert "store.unreadable" in err
+
+
+async def test_a_store_with_a_damaged_page_is_a_sentence(station: Path, tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "data", clock=lambda: "synced")
+    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(300)))
+    await store.close()
+    file = tmp_path / "data" / "edged.sqlite"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle:] = b"\xff" * (len(content) - middle)
+    file.write_bytes(content)
+    status, out, err = await edged("export", "facts", "-c", station)
+    assert (status, out) == (1, "")
+    assert "store.unreadable" in err
+
+
+async def test_a_file_that_is_not_there_has_no_line(station: Path, tmp_path: Path) -> None:
+    status, _, err = await edged("import", "-c", station, tmp_path / "none.csv")
+    assert status == 2
+    assert err.startswith(f"{tmp_path}/none.csv: No such file")
+
+
 async def test_a_reader_that_has_enough_is_no_failure(station: Path, tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "data", clock=lambda: "synced")
     await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(1000)))
