@@ -3,10 +3,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.screens import Bench, bench, fill
+from support.screens import Bench, bench, fill, running, settle
 from support.source import parsed
 
 from kiosk import words
+from kiosk.weighing import Weighing
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,15 @@ async def made(tmp_path: Path) -> AsyncIterator[Bench]:
         await fill(station)
         station.scale.put(0)
         yield station
+
+
+@pytest.fixture
+async def screen(made: Bench) -> AsyncIterator[Weighing]:
+    """The scale's screen, over an empty pan."""
+    screen = made.weighing()
+    async with running(screen):
+        await settle()
+        yield screen
 
 
 @pytest.fixture

@@ -1,33 +1,18 @@
 """What a load, its price and its tare go through between two people."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-from support.screens import Bench, running, settle, until
+from support.screens import Bench, come, running, settle, until
 
 from kiosk.weighing import Weighing
 from kiosk.weighing_page import WeighingPage
 from printer import Label, NotPrinted
 
 
-@pytest.fixture
-async def screen(made: Bench) -> AsyncIterator[Weighing]:
-    screen = made.weighing()
-    async with running(screen):
-        await settle()
-        yield screen
-
-
 async def page(screen: Weighing) -> WeighingPage:
     await settle()
     return screen.page.get()
-
-
-async def come(screen: Weighing, state: str) -> WeighingPage:
-    found = await until(screen.page, lambda page: page.state == state)
-    assert isinstance(found, WeighingPage)
-    return found
 
 
 async def labelled(screen: Weighing, made: Bench, grams: int = 482) -> WeighingPage:

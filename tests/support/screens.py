@@ -19,6 +19,7 @@ from kiosk.entrance import Entrance
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
 from kiosk.station import Station
 from kiosk.weighing import Weighing
+from kiosk.weighing_page import WeighingPage
 from mqtt.identity import badge_hash
 from mqtt.link import LinkState
 from mqtt.messages import Catalogue, Entry, Product, Rule, Who
@@ -333,3 +334,23 @@ async def settle() -> None:
     """Let what is ready run."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+# --- the scale's screen ----------------------------------------------------------------------
+
+
+async def state(screen: Weighing) -> str:
+    await settle()
+    return screen.page.get().state
+
+
+async def come(screen: Weighing, state: str) -> WeighingPage:
+    page = await until(screen.page, lambda page: page.state == state)
+    assert isinstance(page, WeighingPage)
+    return page
+
+
+async def ready(screen: Weighing, made: Bench, grams: int = 482) -> WeighingPage:
+    screen.tap("pick", "104")
+    made.scale.put(grams)
+    return await come(screen, "ready")
