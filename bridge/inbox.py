@@ -115,12 +115,15 @@ class Inbox:
         return Fact(n, envelope.id, where, envelope.kind, envelope, at, dated, datable, tries)
 
     def _datable(self, station: Station, envelope: Envelope) -> bool:
-        """Whether the station is still in the boot of this fact: its clock fact may come."""
+        """Whether the station is still in the boot of this fact: its clock fact may come.
+
+        Perhaps from a newer store: a store can be replaced within a boot.
+        """
         current = self._ledger.one(
-            "SELECT boot FROM streams WHERE site = ? AND station = ? AND epoch = ?",
+            "SELECT boot FROM streams WHERE site = ? AND station = ? AND boot != ''"
+            " ORDER BY heard DESC LIMIT 1",
             station.site,
             station.name,
-            envelope.epoch,
         )
         return bool(envelope.boot == current)
 
@@ -135,7 +138,7 @@ class Inbox:
         )
         if row is None or not 0 <= envelope.up <= LONGEST_UP_MS:
             return envelope.at, False
-        return from_ms(row[1]) - timedelta(milliseconds=row[0] - envelope.up), True
+        return from_ms(row[1] - (row[0] - envelope.up)), True
 
     # --- what became of it ----------------------------------------------------------------
 
@@ -247,7 +250,8 @@ class Inbox:
             self._ledger.execute(
                 "DELETE FROM facts WHERE state IN (2, 4) AND received < ?", (before,)
             )
-            self._ledger.execute("DELETE FROM record WHERE at < ?", (before,))
+            # Not by its own time: before a station's clock is right, that is any time at all.
+            self._ledger.execute("DELETE FROM record WHERE id NOT IN (SELECT id FROM facts)")
             self._ledger.execute("DELETE FROM strays WHERE received < ?", (before,))
         kept = {
             row[0] for row in self._ledger.execute("SELECT id FROM facts WHERE state IN (0, 1, 3)")

@@ -28,8 +28,12 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 BLOB_TRIES = 5
 """How often a photo may come without its right bytes before it stops holding up its station."""
+HIGHEST = 10**18 - 1
+"""No store ever counts further; what would be the next number still fits the ledger."""
 UNREADABLE_TRIES = 5
 """How often bytes that are no envelope may come under a number before it is given up."""
+EARLIEST, LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""A clock that became right says a time between these."""
 STRAYS = 1000
 """Messages kept for a person because they could not be taken as facts."""
 
@@ -179,14 +183,14 @@ class Intake:
         if envelope.kind == "clock":
             self._take_clock(item, envelope)
         if boot != envelope.boot:  # no clock fact of an earlier boot will come any more
-            self._release(item.site, item.station, boot)
+            self._release(item.site, item.station, envelope.boot, of_it=False)
 
     def _take_clock(self, item: Item, envelope: Envelope) -> None:
         try:
             clock = ClockData.model_validate(envelope.data)
         except ValidationError:
             return
-        if not 0 <= clock.up <= LONGEST_UP_MS:
+        if not (0 <= clock.up <= LONGEST_UP_MS and EARLIEST <= clock.at < LATEST):
             return  # no clock of this world: later its facts are parked as never dated
         self._ledger.execute(
             "INSERT OR IGNORE INTO clocks VALUES (?, ?, ?, ?, ?)",
@@ -197,12 +201,14 @@ class Intake:
             " WHERE site = ? AND station = ? AND boot = ? AND clock = 'unsynced'",
             (to_ms(clock.at), clock.up, item.site, item.station, clock.boot),
         )
-        self._release(item.site, item.station, clock.boot)
+        self._release(item.site, item.station, clock.boot, of_it=True)
 
-    def _release(self, site: str, station: str, boot: str) -> None:
+    def _release(self, site: str, station: str, boot: str, *, of_it: bool) -> None:
+        """Let a station's facts of that boot be looked at again; or those of every other one."""
         self._ledger.execute(
-            "UPDATE facts SET state = ? WHERE site = ? AND station = ? AND boot = ? AND state = ?",
-            (State.WAITING, site, station, boot, State.HELD),
+            "UPDATE facts SET state = ? WHERE site = ? AND station = ? AND (boot = ?) = ?"
+            " AND state = ?",
+            (State.WAITING, site, station, boot, of_it, State.HELD),
         )
 
     def _stray(self, item: Item, why: str) -> None:
@@ -226,7 +232,7 @@ class Intake:
                 station.name,
                 epoch,
             )
-            if row is None or first <= row[1] + 1:
+            if row is None or not row[1] + 1 < first <= HIGHEST:
                 return False
             self._skip(station, row[0], row[1] + 1, first - 1)
         return True

@@ -149,6 +149,37 @@ def test_an_ack_stays_small_however_much_is_parked(
     assert len(inbox.parked()) == 5
 
 
+@pytest.mark.parametrize(
+    ("at", "up"),
+    [
+        ("0001-01-01T00:00:00Z", 10**9),
+        ("1970-01-01T00:00:10Z", 10),
+        ("9999-12-31T23:59:59Z", 5),
+        ("9999-12-31T23:59:59.9999Z", 5),
+    ],
+)
+def test_a_clock_of_another_world_dates_nothing(inbox: Inbox, at: str, up: int) -> None:
+    """Nor does it stop the shop: a date of before year 1 or after 9999 is none."""
+    inbox.store([
+        fact(1, clock="unsynced", up=10**6), fact(2, "clock", {"boot": "b1", "up": up, "at": at}),
+    ])  # fmt: skip
+    label = oldest(inbox)
+    assert label is not None
+    assert not label.dated
+    inbox.store([fact(3, "clock", CLOCK)])
+    label = oldest(inbox)
+    assert label is not None
+    assert label.dated
+
+
+@pytest.mark.parametrize("first", [10**18, 2**63, 10**30])
+def test_no_station_can_say_away_all_that_it_will_ever_have(inbox: Inbox, first: int) -> None:
+    inbox.store([fact(1)])
+    assert not inbox.hole(HERE, "e1", first)
+    inbox.store([fact(2)])
+    assert stored(inbox) == 2
+
+
 def test_a_hole_is_accepted_only_ahead(inbox: Inbox) -> None:
     inbox.store([fact(1), fact(9)])
     assert not inbox.hole(HERE, "e1", 2)
@@ -215,6 +246,22 @@ def test_a_fact_without_a_time_is_kept_back_until_its_boot_has_one(inbox: Inbox)
     assert released.at == AT + timedelta(seconds=1)
 
 
+def test_a_fact_of_a_replaced_store_is_not_kept_back_for_ever(inbox: Inbox) -> None:
+    """Its boot goes on in the new store; when that boot is over, so is the waiting."""
+    inbox.store([fact(1, clock="unsynced")])
+    held = oldest(inbox)
+    assert held is not None
+    inbox.hold(held)
+    inbox.store([fact(1, epoch="e2")])
+    waiting = inbox.waiting("demo", 9)
+    assert [one.envelope.epoch for one in waiting] == ["e2"]
+    inbox.store([fact(2, epoch="e2", boot="b2")])
+    released = oldest(inbox)
+    assert released is not None
+    assert released.id == held.id
+    assert (released.dated, released.datable) == (False, False)
+
+
 def test_everything_survives_a_restart(inbox: Inbox, tmp_path: Path) -> None:
     inbox.store([fact(1), fact(2)])
     again = Inbox(tmp_path / "inbox")
@@ -266,6 +313,19 @@ def test_pruning_forgets_what_was_settled_and_still_knows_a_duplicate(inbox: Inb
     inbox.store([first])
     assert inbox.counts("demo")["waiting"] == 1
     assert stored(inbox) == 2
+
+
+def test_a_record_of_a_wrong_clock_is_kept_as_long_as_any(inbox: Inbox) -> None:
+    """A station without a clock of its own begins years ago, and its clock fact may come late."""
+    inbox.store([fact(1, clock="unsynced", at=datetime(2023, 1, 1, tzinfo=UTC))])
+    label = oldest(inbox)
+    assert label is not None
+    inbox.done([(label, {"net_g": 482})])
+    inbox.prune(90)
+    assert inbox._ledger.one("SELECT count(*) FROM record") == 1
+    inbox._ledger.execute("UPDATE facts SET received = 0")
+    inbox.prune(90)
+    assert inbox._ledger.one("SELECT count(*) FROM record") == 0
 
 
 # --- blobs ----------------------------------------------------------------------------------
