@@ -288,34 +288,50 @@ class Database:
         if check is not None:
             check(self, record, row)
 
-    def load(self, model: str, names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
+    def load(
+        self, model: str, names: list[str], rows: list[list[Any]], *, active_test: bool = True
+    ) -> dict[str, Any]:
         """Import with external ids: change what is there, make what is not; all or nothing.
 
-        Times are taken to be in the zone of the user or the context, not in UTC.
+        Times are taken to be in the zone of the user or the context, not in UTC. Archived records
+        cannot be linked to by their number, but with `active_test` off.
         """
         try:
             with self.transaction():
-                ids = self._load_rows(model, names, rows)
+                ids = self._load_rows(model, names, rows, active_test)
         except _NothingLoaded as nothing:
             return {"ids": False, "messages": nothing.messages, "nextrow": 0}
         return {"ids": ids, "messages": [], "nextrow": 0}
 
-    def _load_rows(self, model: str, names: list[str], rows: list[list[Any]]) -> list[int]:
+    def _load_rows(
+        self, model: str, names: list[str], rows: list[list[Any]], active_test: bool
+    ) -> list[int]:
         ids, messages = [], []
         for number, row in enumerate(rows):
             try:
-                ids.append(self._load_row(model, dict(zip(names, row, strict=True))))
+                ids.append(self._load_row(model, dict(zip(names, row, strict=True)), active_test))
             except (Fault, ValueError, KeyError) as error:
                 messages.append(_message(number, error))
         if messages:
             raise _NothingLoaded(messages)
         return ids
 
+    def _linked(self, model: str, link: str, record: int, active_test: bool) -> int:
+        there = self.search(
+            field_relation(model, link), [["id", "=", record]], active_test=active_test
+        )
+        if not there:
+            label = MODELS[model].fields[link].label
+            raise ValueError(
+                f"No matching record found for database id '{record}' in field '{label}'"
+            )
+        return record
+
     def _in_utc(self, text: str) -> str:
         local = datetime.strptime(text, FORMAT).replace(tzinfo=self.zone)
         return local.astimezone(UTC).strftime(FORMAT)
 
-    def _load_row(self, model: str, row: dict[str, Any]) -> int:
+    def _load_row(self, model: str, row: dict[str, Any], active_test: bool) -> int:
         external = row.pop("id", "")
         values: dict[str, Any] = {}
         for name, value in row.items():
@@ -324,6 +340,8 @@ class Database:
                 values[plain] = False
             elif name.endswith("/id"):
                 values[plain] = self.external[value][1]
+            elif name.endswith("/.id"):
+                values[plain] = self._linked(model, plain, int(value), active_test)
             elif (field := self.field(model, plain)) is not None and field.kind == "datetime":
                 values[plain] = self._in_utc(value)
             else:

@@ -189,7 +189,8 @@ class _Methods:
 
     def load(self, fields: list[str], rows: list[list[Any]]) -> dict[str, Any]:
         self._may_change("create")
-        return self._db.load(self._model, fields, rows)
+        active_test = self._context.get("active_test", True)
+        return self._db.load(self._model, fields, rows, active_test=active_test)
 
     def check_access_rights(self, operation: str, raise_exception: bool = True) -> bool:
         if operation == "read" or self._user.keeper:
