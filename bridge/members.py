@@ -19,12 +19,14 @@ from bridge.config import MembersTable
 from bridge.odoo import Odoo, from_odoo, to_odoo
 from bridge.profile import NextShiftNames, People, Profile
 from bridge.shifts import next_shifts
-from bridge.wire import conjunction
+from bridge.wire import Rejected, conjunction
 from mqtt.digest import shard_digest
 from mqtt.identity import badge_hash, shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Entry, Verdict, Who
 
 BACK = timedelta(seconds=5)
+MANY = 10
+"""So many people do not vanish at once: it is the rights, the company or a domain that changed."""
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _STRICTNESS: Sequence[Verdict] = ("ok", "warn", "stop")
 
@@ -74,14 +76,28 @@ class _Source:
 
     async def read_all(self, odoo: Odoo) -> bool:
         """Returns whether anything is not as it was."""
-        entries, since = {}, self._since
+        since = await self._last_written(odoo)  # what is written while we read is read again
         verdicts = await self._judge(odoo, [])
         shifts = await next_shifts(odoo, self._shifts) if self._shifts else {}
-        async for row in odoo.rows(self._names.model, self._domain, self._asked):
-            entries[row["id"]] = self._entry(row, verdicts, shifts)
-            since = _later(since, row)
+        entries = {}
+        async for row in odoo.rows(self._names.model, self._domain, self._fields):
+            if entry := self._entry(row, verdicts, shifts):
+                entries[row["id"]] = entry
+        if not entries and len(self.entries) >= MANY:
+            raise Rejected(f"{self._names.model}: nobody is there any more; those known are kept")
         changed, self.entries, self._since = entries != self.entries, entries, since
         return changed
+
+    async def _last_written(self, odoo: Odoo) -> datetime | None:
+        rows = await odoo.call(
+            self._names.model,
+            "search_read",
+            [["write_date", "!=", False], ["active", "in", [True, False]]],
+            fields=["write_date"],
+            order="write_date desc",
+            limit=1,
+        )
+        return _later(None, rows[0]) if rows else None
 
     async def read_changes(self, odoo: Odoo) -> bool:
         """The same for what was written since the last look."""
@@ -102,18 +118,15 @@ class _Source:
             verdicts = await self._judge(odoo, among)
             shifts = await next_shifts(odoo, self._shifts, ids) if self._shifts else {}
             domain = conjunction(self._domain, among)
-            async for row in odoo.rows(self._names.model, domain, self._asked):
-                entries[row["id"]] = self._entry(row, verdicts, shifts)
+            async for row in odoo.rows(self._names.model, domain, self._fields):
+                if entry := self._entry(row, verdicts, shifts):
+                    entries[row["id"]] = entry
         changed = any(self.entries.get(person) != entries.get(person) for person in ids)
         for person in ids:
             self.entries.pop(person, None)
         self.entries.update(entries)
         self._since = since
         return changed
-
-    @property
-    def _asked(self) -> list[str]:
-        return [*self._fields, "write_date"]
 
     async def _judge(self, odoo: Odoo, among: Sequence[Any]) -> dict[int, Verdict]:
         """Who is not `ok`; the strictest verdict counts."""
@@ -137,12 +150,15 @@ class _Source:
         row: Mapping[str, Any],
         verdicts: Mapping[int, Verdict],
         shifts: Mapping[int, datetime],
-    ) -> Entry:
-        person = row["id"]
+    ) -> Entry | None:
+        """None for somebody without a badge after all."""
+        person, badge = row["id"], canonical(row[self._names.badge] or "")
+        if not badge:
+            return None
         said = (self._verdict(row), verdicts.get(person, "ok"))
         language = row.get(self._names.language) if self._names.language else None
         return Entry(
-            badge=badge_hash(self._key, canonical(row[self._names.badge])),
+            badge=badge_hash(self._key, badge),
             who=Who(kind=self._kind, id=person),
             first_name=first_name(row[self._names.name] or ""),
             verdict=max(said, key=_STRICTNESS.index),
@@ -167,6 +183,7 @@ class Directory:
             self._sources.append(_Source("member", profile.member, key, table, profile.next_shift))
         if table.employees and profile.employee:
             self._sources.append(_Source("employee", profile.employee, key))
+        self._changed = True
         self.head: DirectoryHead | None = None
         self.shards: dict[str, DirectoryShard] = {}
 
@@ -178,12 +195,15 @@ class Directory:
     async def refresh(self, odoo: Odoo, *, full: bool) -> None:
         """Raises `OdooError`; what was known then stays."""
         began = datetime.now(UTC)
-        changed = self.head is None
         for source in self._sources:
-            changed |= await (source.read_all(odoo) if full else source.read_changes(odoo))
-        if changed or self.head is None:
+            # Remembered beyond this call: the next source may not answer.
+            self._changed |= await (source.read_all(odoo) if full else source.read_changes(odoo))
+        if self.head is None and not any(source.entries for source in self._sources):
+            raise Rejected("nobody with a badge is to be seen: stations keep what they have")
+        if self._changed or self.head is None:
             # Tens of thousands of entries take half a second: not on the loop's thread.
             self.head, self.shards = await asyncio.to_thread(self._build, began)
+            self._changed = False
         else:
             self.head = self.head.model_copy(update={"as_of": began})
 

@@ -13,7 +13,7 @@ from bridge.members import Directory, canonical, first_name
 from bridge.odoo import Odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import EMPLOYEES, MEMBERS, NAME, PASSWORD, badge_of, stock
-from bridge.wire import NotAllowed, Unavailable
+from bridge.wire import NotAllowed, Rejected, Unavailable
 from bridge.wire.jsonrpc import JsonRpc
 from mqtt.digest import shard_digest
 from mqtt.identity import badge_hash
@@ -157,6 +157,101 @@ async def test_what_was_known_stays_when_odoo_is_away(world: World) -> None:
         await world.directory.refresh(world.odoo, full=False)
     assert world.directory.head is head
     assert world.odoo.state.get().key == "odoo.unavailable"
+
+
+async def test_a_change_is_told_although_the_next_source_did_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a member who was stopped could shop until the next change of anybody."""
+    await world.directory.refresh(world.odoo, full=True)
+    world.write("res.partner", 101, ref="STOP")
+    call = world.odoo.call
+
+    async def without_employees(model: str, *args: Any, **kwargs: Any) -> Any:
+        if model == "hr.employee":
+            raise Unavailable("hr.employee.search_read: ReadTimeout")
+        return await call(model, *args, **kwargs)
+
+    monkeypatch.setattr(world.odoo, "call", without_employees)
+    for full in (True, False):
+        with pytest.raises(Unavailable):
+            await world.directory.refresh(world.odoo, full=full)
+    monkeypatch.undo()
+    await world.directory.refresh(world.odoo, full=False)
+    assert (entry := world.entry(badge_of(101))) is not None
+    assert entry.verdict == "stop"
+
+
+async def test_what_is_written_during_a_full_pass_is_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass takes longer than the few seconds that each look goes back."""
+    began = datetime(2026, 1, 1)  # noqa: DTZ001 - as the stand-in stores it
+    for table in (world.db.tables["res.partner"], world.db.tables["hr.employee"]):
+        for row in table.values():
+            row["write_date"] = began
+    call = world.odoo.call
+
+    async def slow(model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        answer = await call(model, method, *args, **kwargs)
+        if method == "search":  # the verdicts are known, the records not yet
+            world.db.now = lambda: began + timedelta(seconds=10)
+            world.write("res.partner", 101, ref="STOP")
+            world.db.now = lambda: began + timedelta(seconds=30)
+            world.write("res.partner", 102, ref="")
+        return answer
+
+    monkeypatch.setattr(world.odoo, "call", slow)
+    world.directory._sources[0]._verdicts = {"stop": [["ref", "=", "STOP"]]}
+    await world.directory.refresh(world.odoo, full=True)
+    monkeypatch.undo()
+    await world.directory.refresh(world.odoo, full=False)
+    assert (entry := world.entry(badge_of(101))) is not None
+    assert entry.verdict == "stop"
+
+
+async def test_all_members_gone_at_once_locks_nobody_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights, a company's badges or a domain changed; a few people may go like any others."""
+    monkeypatch.setattr("bridge.members.MANY", len(MEMBERS))
+    await world.directory.refresh(world.odoo, full=True)
+    badges = {number: row["barcode"] for number, row in world.db.tables["res.partner"].items()}
+    for number in badges:
+        world.db.tables["res.partner"][number]["barcode"] = None
+    with pytest.raises(Rejected, match="nobody is there any more"):
+        await world.directory.refresh(world.odoo, full=True)
+    assert world.entry(badge_of(101)) is not None
+    world.db.tables["res.partner"][101]["barcode"] = badges[101]
+    for _, _, badge in EMPLOYEES:
+        assert world.entry(badge) is not None
+    for number in list(world.db.tables["hr.employee"]):
+        world.write("hr.employee", number, active=False)
+    await world.directory.refresh(world.odoo, full=True)
+    assert world.directory.head is not None
+    assert world.directory.head.count == 1
+
+
+async def test_a_bridge_that_starts_and_sees_nobody_says_nothing(world: World) -> None:
+    for table in (world.db.tables["res.partner"], world.db.tables["hr.employee"]):
+        for row in table.values():
+            row["barcode"] = None
+    for _ in range(2):
+        with pytest.raises(Rejected, match="nobody with a badge"):
+            await world.directory.refresh(world.odoo, full=True)
+    assert world.directory.head is None
+    world.write("res.partner", 101, barcode=badge_of(101))
+    await world.directory.refresh(world.odoo, full=False)
+    assert world.entry(badge_of(101)) is not None
+
+
+@pytest.mark.parametrize("badge", ["", "  "])
+async def test_an_empty_badge_is_nobodys(world: World, badge: str) -> None:
+    world.db.tables["res.partner"][101]["barcode"] = badge
+    await world.directory.refresh(world.odoo, full=True)
+    assert world.entry("") is None
+    assert world.directory.head is not None
+    assert world.directory.head.count == len(MEMBERS) + len(EMPLOYEES) - 1
 
 
 async def test_many_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
