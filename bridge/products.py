@@ -8,7 +8,7 @@ and price lists, taxes and categories touch none at all, while a shop has a few 
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -27,9 +27,15 @@ FINEST = Decimal("0.001")
 """A till that rounds quantities coarser than a gram charges another weight than the label's."""
 
 
+MANY = 10
+"""So many do not vanish at once: it is the rights, the company or a domain that changed."""
+HIGHEST = 10**9
+"""In units of money or kilograms: nothing real is above it, nor is what is no number at all."""
+
+
 def cents(price: float) -> int:
     """1.005 → 101: what the number says in decimal, rounded half up."""
-    return int((Decimal(str(price)) * 100).quantize(Decimal(1), ROUND_HALF_UP))
+    return _whole(price, 100)
 
 
 def valid_ean13(code: str) -> bool:
@@ -59,7 +65,8 @@ class Shelf:
         self._said: dict[str, tuple[int, ...]] = {}
         self.catalogue: Catalogue | None = None
         self.left_out: dict[str, list[int]] = {}
-        """Why → ids: unit (not sold by the kg), barcode (none, or no EAN-13), price (none)."""
+        """Why → ids: unit (not sold by the kg), barcode (none, no EAN-13, or two have it), price
+        (none, or senseless), tare (senseless), name (none)."""
 
     async def refresh(self, odoo: Odoo) -> None:
         """Raises `OdooError`; what was known then stays."""
@@ -69,11 +76,16 @@ class Shelf:
         fields += [field for field in (names.tare, names.details) if field]
         domain = conjunction(names.domain, self._table.domain)
         rows = [row async for row in odoo.rows(names.model, domain, fields)]
+        if not rows and self.catalogue and len(self.catalogue.products) >= MANY:
+            raise Rejected(f"{names.model}: nothing is there any more; what was known is kept")
         conversion, rules = await self._rules(odoo)
         left_out: defaultdict[str, list[int]] = defaultdict(list)
         products = []
+        codes = Counter(row[names.barcode] for row in rows)
         for row in rows:
             reason = self._reason(row)
+            if not reason and codes[row[names.barcode]] > 1:
+                reason = "barcode"  # at the till it is one of them, at whose price?
             if reason:
                 left_out[reason].append(row["id"])
             else:
@@ -97,8 +109,12 @@ class Shelf:
             return "unit"
         if not valid_ean13(row[names.barcode] or ""):
             return "barcode"
-        if not row[names.price] or cents(row[names.price]) <= 0:
+        if not 0 < (row[names.price] or 0) <= HIGHEST or cents(row[names.price]) == 0:
             return "price"
+        if names.tare and not 0 <= (row[names.tare] or 0) <= HIGHEST:
+            return "tare"
+        if not str(row[names.name] or "").strip():
+            return "name"
         return ""
 
     def _product(self, row: Mapping[str, Any]) -> Product:
@@ -111,7 +127,7 @@ class Shelf:
             price_cents_per_kg=cents(row[names.price]),
             barcode=row[names.barcode],
             category=category[1].rpartition(" / ")[2] if category else "",
-            tare_g=_grams(row[names.tare]) if names.tare else 0,
+            tare_g=_whole(row[names.tare] or 0, 1000) if names.tare else 0,
             details=(row[names.details] or "") if names.details else "",
         )
 
@@ -162,5 +178,5 @@ class Shelf:
             log.warning("%s: " + sentence, self._site, what, ids)
 
 
-def _grams(kilograms: Any) -> int:
-    return int((Decimal(str(kilograms or 0)) * 1000).quantize(Decimal(1), ROUND_HALF_UP))
+def _whole(number: float, times: int) -> int:
+    return int((Decimal(str(number)) * times).quantize(Decimal(1), ROUND_HALF_UP))

@@ -105,7 +105,7 @@ class Site:
         except OdooError as error:
             self._complain(what, error.why)
             return False
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as fault:
             # Odoo answered something of another shape: what was known before stays.
             self._complain(what, f"an answer of another shape: {type(fault).__name__}")
             return False

@@ -11,7 +11,7 @@ from support.broker import Mosquitto, mosquitto
 
 from bridge.config import load
 from bridge.standin import StandIn
-from bridge.standin.demo import PASSWORD, PRODUCTS, badge_of, stock
+from bridge.standin.demo import KG, PASSWORD, PRODUCTS, badge_of, stock
 from mqtt.digest import shard_digest
 from mqtt.identity import badge_hash
 from mqtt.link import Outgoing
@@ -147,3 +147,13 @@ async def test_odoo_away_at_the_start(world: World) -> None:
         assert head(station) is None
         await world.odoo.up()
         await until(lambda: agrees(station))
+
+
+async def test_a_number_that_is_none_costs_the_catalogue_and_not_the_bridge(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.odoo.database.tables["uom.uom"][KG]["rounding"] = float("nan")
+    async with world.station() as station, bridge_here(load(world.config)):
+        await until(lambda: agrees(station) and "products cannot be read" in caplog.text)
+        station.badge(member=101)
+        await station.settled()

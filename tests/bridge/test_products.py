@@ -102,6 +102,61 @@ async def test_what_could_be_sold_wrongly_is_left_out(standin: StandIn, odoo: Od
     assert told.left_out["price"] == [free]
 
 
+@pytest.mark.parametrize(
+    ("price", "sold"),
+    [(-1.0, 0), (0.004, 0), (0.005, 1), (float("nan"), 0), (float("inf"), 0), (1e30, 0)],
+)
+async def test_an_odd_price_is_that_products_trouble_alone(
+    standin: StandIn, odoo: Odoo, price: float, sold: int
+) -> None:
+    db = standin.database
+    with db.transaction():
+        odd = add_product(db, "Odd", "901", 1.0, 1, barcode="2100901000005")
+        template = db.tables["product.product"][odd]["product_tmpl_id"]
+    db.tables["product.template"][template]["list_price"] = price
+    told = shelf()
+    await told.refresh(odoo)
+    assert told.catalogue is not None
+    assert len(told.catalogue.products) == len(PRODUCTS) + sold
+    assert told.left_out.get("price", []) == ([] if sold else [odd])
+
+
+async def test_two_products_under_one_code_are_neither_of_them(
+    standin: StandIn, odoo: Odoo
+) -> None:
+    db = standin.database
+    with db.transaction():
+        first = add_product(db, "Kept", "901", 1.0, 1, barcode="2100901000005")
+        second = add_product(db, "Other", "902", 2.0, 1, barcode="2100902000002")
+    db.tables["product.product"][second]["barcode"] = "2100901000005"
+    told = shelf()
+    await told.refresh(odoo)
+    assert told.catalogue is not None
+    assert len(told.catalogue.products) == len(PRODUCTS)
+    assert told.left_out["barcode"] == [first, second]
+
+
+async def test_a_product_without_a_name_is_left_out(standin: StandIn, odoo: Odoo) -> None:
+    db = standin.database
+    db.tables["product.template"][1]["name"] = None
+    told = shelf()
+    await told.refresh(odoo)
+    assert told.catalogue is not None
+    assert len(told.catalogue.products) == len(PRODUCTS) - 1
+    assert told.left_out["name"] == [1]
+
+
+async def test_an_empty_shelf_is_not_believed_at_once(standin: StandIn, odoo: Odoo) -> None:
+    told = shelf()
+    await told.refresh(odoo)
+    before = told.catalogue
+    for row in standin.database.tables["product.template"].values():
+        row["sale_ok"] = False
+    with pytest.raises(Rejected, match="nothing is there any more"):
+        await told.refresh(odoo)
+    assert told.catalogue is before
+
+
 async def test_no_nomenclature_no_catalogue(standin: StandIn, odoo: Odoo) -> None:
     with standin.database.transaction():
         standin.database.write("res.company", [1], {"nomenclature_id": False})
