@@ -26,6 +26,8 @@ GLANCE = 0.25
 """Seconds between two looks while a label is coming out."""
 SILENCE = 30.0
 """Seconds of silence after which the connection itself is given up, to be made again."""
+SETTLING = 0.25
+"""Seconds without another answer after which no late one is still to come."""
 SLOWEST = 20
 """Millimetres a second: a printer slower than this counts as stuck, or as never saying that a
 label is out."""
@@ -152,11 +154,12 @@ class SpooledPrinter(Printer):
             return
         try:
             data = await asyncio.to_thread(self._language.encode, job.label)
+            sent = asyncio.get_running_loop().time() + self._sending(len(data))
             self._torn = True
             talk.expect_finished()
             await port.write(data)
             if self._language.questions:
-                await self._wait_until_out(len(data), talk)
+                await self._wait_until_out(sent, talk)
         except NotPrinted as failure:
             job.failed(failure)
         except BaseException:
@@ -166,14 +169,23 @@ class SpooledPrinter(Printer):
         job.printed()
         self._torn = False
 
-    async def _wait_until_out(self, size: int, talk: "_Talk") -> None:
-        """Raises `NotPrinted` (unsure) when something keeps the label in."""
-        sending = size * 10 / self._line.baud if _serial(self._port) else 0
-        end = asyncio.get_running_loop().time() + sending + 2 * HEIGHT_MM / SLOWEST
+    def _sending(self, size: int) -> float:
+        """Seconds that a serial line takes for so many bytes."""
+        return size * 10 / self._line.baud if _serial(self._port) else 0
+
+    async def _wait_until_out(self, sent: float, talk: "_Talk") -> None:
+        """Raises `NotPrinted` (unsure) when something keeps the label in.
+
+        `sent`: when the line will have carried the job. A question before that only queues behind.
+        """
+        loop = asyncio.get_running_loop()
+        end = max(sent, loop.time()) + 2 * HEIGHT_MM / SLOWEST
         while not await talk.finished(GLANCE):
-            late = asyncio.get_running_loop().time() > end
+            now = loop.time()
+            late = now > end
             condition, out = self._condition, False
-            if condition.trouble in ("", *PASSING) and (late or self._language.real_time):
+            asks = late or (self._language.real_time and now > sent)
+            if condition.trouble in ("", *PASSING) and asks:
                 condition = await self._look(talk)
                 out = condition.printing is False
             if condition.trouble:
@@ -181,8 +193,10 @@ class SpooledPrinter(Printer):
                     # What it has in its memory may still come out, once a person has mended it.
                     raise NotPrinted(condition.trouble, sure=False)
             elif out or late:
-                # If late, it answers and is well: it never says that a label is out.
-                talk.forget_finished()
+                # If late, it answers and is well. It never says that a label is out; or it does,
+                # and has lost this one: somebody switched it off and on.
+                if not talk.forget_finished() and not out:
+                    raise NotPrinted("printer.lost", sure=False)
                 return
 
 
@@ -200,6 +214,10 @@ class _Talk:
         self._reply: asyncio.Future[bytes] | None = None
         self._owed = 0
         """Jobs sent that it has not said to be finished."""
+        self._says_finished = False
+        """It has said so once: what it does not say then is not so."""
+        self._unanswered = False
+        """A question was left without an answer, which may still come."""
         self._finished = asyncio.Event()
 
     async def listen(self) -> None:
@@ -212,6 +230,7 @@ class _Talk:
                     case Told(condition):
                         self._show(condition)
                     case Finished() if self._owed:
+                        self._says_finished = True
                         self._owed -= 1
                         if not self._owed:
                             self._finished.set()
@@ -221,25 +240,44 @@ class _Talk:
     async def ask(self) -> Condition:
         """One unanswered question, and the others are not asked."""
         answers: list[bytes] = []
-        for question in self._language.questions:
-            self._reply = asyncio.get_running_loop().create_future()
-            await self._port.write(question)
-            try:
-                async with asyncio.timeout(self._language.patience):
-                    answers.append(await self._reply)
-            except TimeoutError:
-                # A late answer must not be taken for that to the next question.
-                await asyncio.sleep(self._language.patience)
-                break
+        try:
+            for question in self._language.questions:
+                answers.append(await self._answer(question))
+                if self._unanswered:
+                    # To which question, of several, it does not say. The rest may come in a crowd.
+                    await self._hear_out()
+                    self._unanswered = False
+                    return await self.ask()
+        except TimeoutError:
+            # A late answer must not be taken for that to the next question.
+            self._unanswered = True
+            await asyncio.sleep(self._language.patience)
         return self._language.conclude(answers)
+
+    async def _answer(self, question: bytes = b"", patience: float | None = None) -> bytes:
+        """The next answer; raises `TimeoutError`."""
+        self._reply = asyncio.get_running_loop().create_future()
+        await self._port.write(question)
+        async with asyncio.timeout(patience or self._language.patience):
+            return await self._reply
+
+    async def _hear_out(self) -> None:
+        """Return when no more answers come; raises `TimeoutError` when they do not end."""
+        async with asyncio.timeout(4 * self._language.patience):
+            with suppress(TimeoutError):
+                while True:
+                    await self._answer(patience=SETTLING)
 
     def expect_finished(self) -> None:
         """A job is about to be sent. One still owed from before is finished before it."""
         self._owed += 1
         self._finished.clear()
 
-    def forget_finished(self) -> None:
-        self._owed = 0
+    def forget_finished(self) -> bool:
+        """Expect no more of the jobs sent. False when it ought to have said that they are out."""
+        known = self._says_finished
+        self._owed, self._says_finished = 0, False
+        return not known
 
     async def finished(self, timeout: float) -> bool:
         """Whether all jobs have been said to be finished within so many seconds."""

@@ -201,33 +201,6 @@ async def test_a_printer_that_stops_listening_has_said_why() -> None:
     os.close(master)
 
 
-async def test_a_late_answer_is_not_taken_for_another_questions(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The printer answers question 4 (no paper) late, and the others in time."""
-    monkeypatch.setattr(Escpos, "patience", 0.2)
-    monkeypatch.setattr(spool, "POLL", 0.05)
-    asked: list[int] = []
-
-    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(100):
-            if data[:2] == b"\x10\x04":
-                asked.append(data[2])
-                if data[2] == 4:
-                    await asyncio.sleep(0.3)
-                writer.write(b"\x72" if data[2] == 4 else b"\x12")
-
-    server = await asyncio.start_server(slow, "127.0.0.1", 0)
-    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    seen: set[tuple[str, Paper]] = set()
-    async with running(printer):
-        while asked.count(4) < 4:
-            await asyncio.sleep(0.01)
-            seen.add((printer.health.get().key, printer.paper.get()))
-    assert seen <= {("", Paper.UNKNOWN), ("printer.silent", Paper.UNKNOWN)}
-    server.close()
-
-
 async def test_a_picture_cut_short_does_not_swallow_the_next_label() -> None:
     """Half a label's bytes have reached the printer when the line breaks; the power stays on."""
     simulator = EscposSimulator()

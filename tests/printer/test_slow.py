@@ -1,0 +1,142 @@
+"""Printers and lines that answer late, too much, or no more."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from support.echo import until
+from support.labels import APPLES, CARROTS
+from support.printers import driver, health, running
+
+from devices import Lost
+from devices.health import State
+from devices.simulate import PtyHost
+from printer import NotPrinted, Paper, spool
+from printer.escpos import Escpos
+from printer.simulate import EscposSimulator
+
+
+async def test_a_late_answer_is_not_taken_for_another_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The printer answers question 4 (no paper) late, and the others in time."""
+    monkeypatch.setattr(Escpos, "patience", 0.2)
+    monkeypatch.setattr(spool, "POLL", 0.05)
+    asked: list[int] = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            if data[:2] == b"\x10\x04":
+                asked.append(data[2])
+                if data[2] == 4:
+                    await asyncio.sleep(0.3)
+                writer.write(b"\x72" if data[2] == 4 else b"\x12")
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    seen: set[tuple[str, Paper]] = set()
+    async with running(printer):
+        while asked.count(4) < 4:
+            await asyncio.sleep(0.01)
+            seen.add((printer.health.get().key, printer.paper.get()))
+    assert seen <= {("", Paper.UNKNOWN), ("printer.silent", Paper.UNKNOWN)}
+    server.close()
+
+
+async def test_late_answers_that_come_in_a_crowd_are_not_taken_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The drawer's pin in answer 1 is the bit of an open cover in answer 2."""
+    monkeypatch.setattr(Escpos, "patience", 0.2)
+    monkeypatch.setattr(spool, "POLL", 0.05)
+    asked: list[int] = []
+    kept = b""
+    keeps = True
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal kept
+        while data := await reader.read(100):
+            if data[:2] == b"\x10\x04":
+                asked.append(data[2])
+                kept += b"\x16" if data[2] == 1 else b"\x12"
+            while kept and not keeps:
+                # One after the other, as from a line, not all in one read.
+                writer.write(kept[:1])
+                kept = kept[1:]
+                await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(busy, "127.0.0.1", 0)
+    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    seen: set[tuple[str, Paper]] = set()
+    async with running(printer):
+        await until(lambda: asked == [1] * 5)
+        keeps = False
+        while asked.count(4) < 3:
+            await asyncio.sleep(0.005)
+            seen.add((printer.health.get().key, printer.paper.get()))
+    assert seen == {("printer.silent", Paper.UNKNOWN), ("", Paper.OK)}
+    server.close()
+
+
+async def test_answers_without_end_are_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Escpos, "patience", 0.2)
+    monkeypatch.setattr(spool, "POLL", 0.05)
+    monkeypatch.setattr(spool, "SILENCE", 3)
+
+    async def babbling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(3 + 3 + 3)  # ASB, and question 1 twice
+        with suppress(OSError):
+            while True:
+                writer.write(b"\x12")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    server = await asyncio.start_server(babbling, "127.0.0.1", 0)
+    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with running(printer) as run:
+        await asyncio.wait([run], timeout=20)
+        assert isinstance(run.exception(), Lost)
+        assert health(printer) == (State.DEGRADED, "printer.silent")
+    server.close()
+
+
+async def test_a_slow_line_is_not_asked_before_it_has_carried_the_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Escpos, "patience", 0.1)
+    simulator = EscposSimulator()
+    seen: set[str] = set()
+    async with PtyHost(tmp_path / "tty", simulator, baud=38400) as host:
+        printer = driver(str(host.path), baud=38400)
+        async with running(printer):
+            await until(lambda: printer.paper.get() is Paper.OK)
+            job = asyncio.create_task(printer.print(APPLES))
+            while not job.done():
+                await asyncio.sleep(0.01)
+                seen.add(printer.health.get().key)
+            await job
+    assert seen == {""}
+    assert simulator.count == 1
+
+
+async def test_switched_off_and_on_in_a_label_it_may_not_be_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a serial line nothing else tells: it is well, but it has forgotten the label."""
+    monkeypatch.setattr(spool, "SLOWEST", 40)
+    simulator, fresh = EscposSimulator(), EscposSimulator()
+    async with PtyHost(tmp_path / "tty", simulator) as host:
+        printer = driver(str(host.path))
+        async with running(printer):
+            await until(lambda: printer.paper.get() is Paper.OK)
+            await printer.print(APPLES)
+            simulator.speed = 10
+            job = asyncio.create_task(printer.print(CARROTS))
+            await until(lambda: simulator.printing)
+            host.simulator = fresh
+            with pytest.raises(NotPrinted) as failure:
+                await job
+            assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
+            await printer.print(CARROTS)
+            assert fresh.count == 1
