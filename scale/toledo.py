@@ -284,15 +284,17 @@ class _Polling:
 
 
 def _why_not_zeroed(flags: Flags) -> str:
-    if Flags.CENTER_ZERO in flags:
-        return ""
-    return "scale.moving" if Flags.MOTION in flags else "scale.zero_refused"
+    if Flags.MOTION in flags:
+        return "scale.moving"
+    return "" if Flags.CENTER_ZERO in flags else "scale.zero_refused"
 
 
 def _why_not_tared(flags: Flags) -> str:
-    if Flags.NET in flags:
-        return ""
-    return "scale.moving" if Flags.MOTION in flags else "scale.tare_refused"
+    """NET alone proves nothing: it stays from a tare taken before, whatever became of this one."""
+    if Flags.MOTION in flags:
+        return "scale.moving"
+    taken = Flags.NET in flags and not flags & (Flags.OVER | Flags.UNDER)
+    return "" if taken else "scale.tare_refused"
 
 
 def _why_not_cleared(flags: Flags) -> str:

@@ -296,6 +296,10 @@ async def test_tare_zero_and_clear_happen_only_when_asked(tmp_path: Path) -> Non
         ({"moving": True}, Toledo8217.zero, "scale.moving"),
         ({"load": 0}, Toledo8217.tare, "scale.tare_refused"),
         ({"load": 5000}, Toledo8217.zero, "scale.zero_refused"),
+        ({"moving": True, "load": 0}, Toledo8217.zero, "scale.moving"),
+        # With a tare from before, which the scale goes on telling.
+        ({"moving": True, "tare": 50}, Toledo8217.tare, "scale.moving"),
+        ({"load": 20_000, "tare": 50}, Toledo8217.tare, "scale.tare_refused"),
     ],
 )
 async def test_a_scale_may_refuse(
@@ -307,7 +311,8 @@ async def test_a_scale_may_refuse(
             setattr(b.simulator, name, value)
         with pytest.raises(DeviceError, match=key):
             await ask(b.scale)
-        b.simulator.moving, b.simulator.load = False, 800
+        assert b.simulator.tare == state.get("tare", 0)
+        b.simulator.moving, b.simulator.tare, b.simulator.load = False, 0, 800
         await b.shows(800)
 
 
