@@ -39,8 +39,9 @@ class Head:
 
     @property
     def length(self) -> int | None:
+        """What it announces, if that is a number that a picture can have."""
         value = self.headers.get("content-length", "")
-        return int(value) if value.isdecimal() else None
+        return int(value) if re.fullmatch("[0-9]{1,9}", value) else None
 
 
 class Answer:

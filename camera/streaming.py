@@ -35,6 +35,8 @@ class StreamingCamera(Camera):
         self._shots: set[asyncio.Future[bytes]] = set()
         self._late_at = 0.0
         self._moved_at = 0.0
+        self._shown = 0
+        """The hash of the newest picture: it outlives the picture, and who stood in it."""
 
     async def run(self) -> None:
         try:
@@ -85,9 +87,8 @@ class StreamingCamera(Camera):
         """A whole picture has just come."""
         now = time.monotonic()
         self._late_at = now + self._stale_s
-        before = self.frames.get()
-        if before is None or before.jpeg != jpeg:
-            self._moved_at = now
+        if self._shown != (shown := hash(jpeg)):
+            self._shown, self._moved_at = shown, now
         if self._is_frozen():
             self.is_degraded("camera.frozen")
         else:
@@ -104,7 +105,6 @@ class StreamingCamera(Camera):
     async def _watched(self) -> NoReturn:
         """Stream; raises `Lost` once no whole picture has come for `stale_s`."""
         self._late_at = time.monotonic() + START_S
-        self._moved_at = time.monotonic()
         stream = asyncio.create_task(self._stream(), name=f"{self.name}: stream")
         try:
             while (left := self._late_at - time.monotonic()) > 0:

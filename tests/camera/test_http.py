@@ -51,6 +51,13 @@ class TestHead:
         assert answer.head.kind == "multipart/x-mixed-replace"
         assert answer.head.length == 12
 
+    def test_a_length_that_is_no_number_is_none(self) -> None:
+        for value in (b"-1", b"", b"1.5", b"\xb2", b"9" * 5000):
+            answer = Answer()
+            answer.feed(b"HTTP/1.0 200 OK\r\nContent-Length: " + value + b"\r\n\r\n")
+            assert answer.head is not None
+            assert answer.head.length is None
+
     @pytest.mark.parametrize(
         "data",
         [

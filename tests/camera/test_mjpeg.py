@@ -142,6 +142,26 @@ async def test_a_frozen_picture_is_told_and_makes_no_still(
         assert await camera.still()
 
 
+async def test_a_picture_frozen_since_the_last_visitor_makes_no_still(
+    world: MjpegSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may get the portrait of who stood there before."""
+    camera = camera_at(world.url)
+    async with kept(camera):
+        async with camera.watching():
+            await next_frame(camera)
+            world.frozen = True
+            for _ in range(3):
+                await next_frame(camera)
+        await until(lambda: world.viewers.get() == 0)
+        monkeypatch.setattr("camera.streaming.FROZEN_S", 0.5)
+        await asyncio.sleep(1)
+        with pytest.raises(Lost, match=r"camera\.frozen"):
+            await camera.still()
+        world.frozen = False
+        assert await camera.still()
+
+
 class TestStill:
     async def test_is_newer_than_the_call(self, world: MjpegSimulator) -> None:
         camera = camera_at(world.url)
