@@ -47,7 +47,7 @@ class Keystrokes:
     @property
     def pending(self) -> bool:
         """A scan has begun: `flush` it when no key comes for a while."""
-        return bool(self._text or self._dead or self._spoilt)
+        return bool(self._text or self._dead or self._number or self._spoilt)
 
     def feed(self, type_: int, code: int, value: int) -> str | None:
         """Take one event; the scanned text if it ended one."""
@@ -64,9 +64,10 @@ class Keystrokes:
     def flush(self) -> str | None:
         """The reader has been quiet: what was typed, if that was a whole scan."""
         text = "".join(self._text) + ALONE.get(self._dead, "")
-        whole = bool(text) and not self._spoilt
+        # A number still open is a character that broke off: it is not the next scan's first.
+        whole = bool(text) and not self._number and not self._spoilt
         self._text.clear()
-        self._dead, self._spoilt = "", False
+        self._dead, self._number, self._spoilt = "", "", False
         return text if whole else None
 
     def _spoil(self) -> None:
@@ -92,6 +93,8 @@ class Keystrokes:
             self._caps = not self._caps
         elif _ALT in self._held and code in KEYPAD:
             self._number += KEYPAD[code]
+            if len(self._number) > _LONGEST:
+                self._spoil()
         elif code in self._keys:
             return self._typed(self._char(self._keys[code]))
         return None

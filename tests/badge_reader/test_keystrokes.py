@@ -132,6 +132,28 @@ def test_alt_mode_types_numbers(number: str, char: str) -> None:
     assert read(hold(56, keypad)) == [char]
 
 
+def test_an_alt_mode_scan_that_broke_off_leaves_nothing_to_the_next() -> None:
+    keystrokes = Keystrokes()
+    begun = press("1", alt_mode=True, end=None)
+    broken = next(i for i, event in enumerate(begun) if event == (EV_KEY, 56, 0))
+    for before in ([], press("12", alt_mode=True, end=None)):
+        for event in [*before, *begun[:broken]]:
+            assert keystrokes.feed(*event) is None
+        assert keystrokes.pending
+        assert keystrokes.flush() is None
+        assert not keystrokes.pending
+        texts = [keystrokes.feed(*event) for event in press("34", alt_mode=True)]
+        assert list(filter(None, texts)) == ["34"]
+
+
+def test_a_number_without_an_end_stays_bounded() -> None:
+    keystrokes = Keystrokes()
+    for event in [(EV_KEY, 56, 1), *[(EV_KEY, 79, 1)] * 5000]:
+        keystrokes.feed(*event)
+    assert len(keystrokes._number) < 5000
+    assert keystrokes.flush() is None
+
+
 def test_alt_mode_can_end_a_scan() -> None:
     enter = hold(56, [(EV_KEY, code, value) for code in (79, 81) for value in (1, 0)])
     assert read(press("12", end=None) + enter + press("34")) == ["12", "34"]
