@@ -6,11 +6,12 @@ Secrets are never in the file: it names files, which are read when they are need
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from bridge import profile
+from bridge.profile import Domain
 from mqtt.settings import (
     BrokerTable,
     ConfigError,
@@ -26,25 +27,11 @@ from mqtt.settings import (
 __all__ = ["BridgeConfig", "ConfigError", "load"]
 
 
-def _domain(value: list[Any]) -> list[Any]:
-    for term in value:
-        operator = isinstance(term, str) and term in ("&", "|", "!")
-        leaf = isinstance(term, list) and len(term) == 3 and isinstance(term[0], str)
-        if not (operator or leaf):
-            raise ValueError(
-                'an Odoo domain is a list of ["field", "operator", value] and of "&", "|", "!"'
-            )
-    return value
-
-
 def _profile(value: str) -> str:
     if value not in profile.names():
         raise ValueError(f"no such profile.{nearest(value, profile.names())}")
     profile.load(value)
     return value
-
-
-Domain = Annotated[list[Any], AfterValidator(_domain)]
 
 
 class MqttTable(BrokerTable):

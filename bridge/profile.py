@@ -25,6 +25,30 @@ def _effect(name: str) -> str:
 Effect = Annotated[str, AfterValidator(_effect)]
 
 
+def _domain(value: list[Any]) -> list[Any]:
+    """Complete by itself: domains stand side by side, and an "|" that lacks a term would take one
+    of its neighbour's and open what that one closes.
+    """
+    lacking = 0
+    for term in value:
+        if isinstance(term, str) and term in ("&", "|", "!"):
+            lacking = max(lacking, 1) + (term != "!")
+        elif (
+            isinstance(term, list) and len(term) == 3 and all(isinstance(t, str) for t in term[:2])
+        ):
+            lacking = max(lacking, 1) - 1
+        else:
+            raise ValueError(
+                'an Odoo domain is a list of ["field", "operator", value] and of "&", "|", "!"'
+            )
+    if lacking:
+        raise ValueError('in an Odoo domain two terms follow each "&" and "|", and one each "!"')
+    return value
+
+
+Domain = Annotated[list[Any], AfterValidator(_domain)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +73,7 @@ class People(_Table):
     name: str
     language: str = ""
     photo: str = ""
-    domain: list[Any] = []
+    domain: Domain = []
     may_shop: str = ""
     state: str = ""
     verdicts: dict[str, Verdict] = {}
@@ -69,7 +93,7 @@ class NextShiftNames(_Table):
     model: str
     person: str
     at: str
-    domain: list[Any] = []
+    domain: Domain = []
 
 
 class AttendanceNames(_Table):
@@ -89,7 +113,7 @@ class ProductNames(_Table):
     category: str
     tare: str = ""
     details: str = ""
-    domain: list[Any] = []
+    domain: Domain = []
 
 
 class UnitNames(_Table):

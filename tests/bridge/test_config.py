@@ -95,6 +95,34 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "domain",
+    [
+        '["|", ["ref", "=", "X"]]',
+        '[["ref", "=", "X"], "|", ["ref", "=", "Y"]]',
+        '["&", "|", ["ref", "=", "X"], ["ref", "=", "Y"]]',
+        '[["ref", "=", "X"], "!"]',
+    ],
+)
+def test_a_domain_that_would_take_a_term_of_its_neighbours(tmp_path: Path, domain: str) -> None:
+    """`["|", A]` before another domain B would mean A or B: everybody a member."""
+    text = GOOD.replace('[["is_company", "=", false]]', domain)
+    with pytest.raises(ConfigError, match=r"\[site\.members\] \(no\. 1\) domain: .* two terms"):
+        load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "[]",
+        '["!", ["ref", "=", "X"], ["ref", "=", "Y"]]',
+        '["|", "!", ["ref", "=", "X"], "&", ["ref", "=", "Y"], ["id", "in", [1]], ["id", "=", 2]]',
+    ],
+)
+def test_domains_that_are_whole(tmp_path: Path, domain: str) -> None:
+    load(write(tmp_path, GOOD.replace('[["is_company", "=", false]]', domain)))
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[mqtt", "is not valid TOML"),

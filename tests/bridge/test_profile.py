@@ -260,6 +260,7 @@ async def test_what_a_profile_lacks_does_not_take_place(newcoop: None, tmp_path:
         ('[unit]\nmodel = "uom.uom"\nname = "name"\nrounding = "rounding"', "", "each other"),
         ('state = "cooperative_state"', "", "member: state and verdicts: one needs the other"),
         ('alert = "warn"', 'alert = "orange"', "member.verdicts.alert"),
+        ("domain = [", 'domain = ["|", ', "member.domain: .* two terms"),
         ("[member]", "[member", "expected"),
     ],
 )
