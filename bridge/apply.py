@@ -140,8 +140,9 @@ class Applier:
     async def _done(self, facts: Sequence[tuple[Fact, Mapping[str, Any] | None]]) -> None:
         await self._thread(self._inbox.done, facts)
         self._away = 0
-        for fact, _ in facts:
-            self._refused.pop(fact.kind, None)
+        for fact, record in facts:
+            if record is None:  # else Odoo has not been asked, and may refuse the kind still
+                self._refused.pop(fact.kind, None)
             self._silences.pop(fact.id, None)
         for station in {fact.station for fact, _ in facts}:
             self._settled(station)
@@ -192,6 +193,7 @@ class Applier:
             if self._silences[fact.id] >= IN_A_ROW:
                 del self._silences[fact.id]
                 await self._park(fact, error.why)
+                self._count_refusal(fact)
                 return
         wait = min(LONGEST_WAIT_S, 0.5 * 2 ** min(self._away, 10))
         self._away += 1
@@ -206,6 +208,9 @@ class Applier:
             self._rest(self._resting, fact.station.name, self._settings.again_s)
             return
         await self._park(fact, error.why, error.detail)
+        self._count_refusal(fact)
+
+    def _count_refusal(self, fact: Fact) -> None:
         self._refused[fact.kind] += 1
         if self._refused[fact.kind] >= IN_A_ROW:
             log.error(

@@ -142,12 +142,12 @@ async def test_many_refusals_in_a_row_rest_the_kind_and_park_no_more(
     """A right that is missing must not park a shop's whole morning."""
     shop = Shop(tmp_path, standin, login="lowly")
     shop.applier._settings = ApplyTable(again_s=0, pause_s=60)
-    for _ in range(8):
-        await shop.badge(11)
+    employees_and_members = [badge_of(11), badge_of(101, "member")] * 8
+    await shop.take_all(employees_and_members)
     await shop.label()
-    await shop.until(lambda n: n["parked"] == 5 and n["done"] == 1)
+    await shop.until(lambda n: (n["parked"], n["done"]) == (5, 5))
     assert shop.applier.paused == ["badge"]
-    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 3
+    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 7
     await shop.close()
 
 
@@ -177,6 +177,29 @@ async def test_a_fact_on_which_alone_odoo_falls_silent_is_poison(
     await shop.badge(12)
     await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))
     assert standin.state()["attendances"][0]["employee"] == "Paul Roche"
+
+
+async def test_an_odoo_that_reads_and_cannot_write_parks_no_morning(
+    standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is full, for instance: each fact falls silent, and nothing else does."""
+    monkeypatch.setattr("bridge.apply.LONGEST_WAIT_S", 0.01)
+    answer = type(standin.server).answer
+
+    def full(server: Any, request: Any) -> dict[str, Any]:
+        if "load" in request["params"]["args"]:
+            raise asyncio.IncompleteReadError(b"", 1)
+        return answer(server, request)
+
+    monkeypatch.setattr(type(standin.server), "answer", full)
+    shop = Shop(tmp_path, standin)
+    shop.applier._settings = ApplyTable(again_s=0, pause_s=60)
+    await shop.take_all([badge_of(employee) for employee in hire(standin, 8)])
+    await shop.label()
+    await shop.until(lambda n: n["parked"] == 5 and n["done"] == 1)
+    assert shop.applier.paused == ["badge"]
+    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 3
+    await shop.close()
 
 
 async def test_a_fault_of_ours_is_told_without_personal_data(
