@@ -104,11 +104,18 @@ class SpooledPrinter(Printer):
                     group.create_task(talk.listen(), name=f"{self.name} listens")
                     group.create_task(self._serve(port, talk, greeting), name=f"{self.name} serves")
         except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            raise self._why(failures.exceptions[0]) from None
         finally:
             self._running = False
             while self._jobs:
-                self._jobs.popleft().failed(NotPrinted("printer.lost", sure=True))
+                key = self._condition.trouble or "printer.lost"
+                self._jobs.popleft().failed(NotPrinted(key, sure=True))
+
+    def _why(self, failure: Exception) -> Exception:
+        """A printer that takes no more bytes may have said why: then a person can mend that."""
+        stuck = isinstance(failure, Lost) and failure.key == "device.silent"
+        said = self._condition.trouble not in ("", SILENT.trouble)
+        return Lost(self._condition.trouble) if stuck and said else failure
 
     async def _serve(self, port: Port, talk: "_Talk", greeting: bytes) -> None:
         if self._torn:

@@ -9,7 +9,7 @@ from support.echo import until
 from support.labels import APPLES, CARROTS
 from support.printers import driver, health, running
 
-from devices import Lost
+from devices import Lost, fd_port
 from devices.health import State
 from devices.simulate import PtyHost
 from printer import NotPrinted, Paper, spool
@@ -140,3 +140,38 @@ async def test_switched_off_and_on_in_a_label_it_may_not_be_out(
             assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
             await printer.print(CARROTS)
             assert fresh.count == 1
+
+
+async def test_a_printer_that_takes_no_more_bytes_is_lost_for_the_reason_it_has_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Paper ends in a label: until somebody puts some in, nothing can lead it out of that label."""
+    monkeypatch.setattr(fd_port, "WRITE_TIMEOUT", 0.5)
+    more_than_a_socket_takes = bytes(16 << 20)
+    monkeypatch.setattr(Escpos, "encode", lambda *_: more_than_a_socket_takes)
+    monkeypatch.setattr(Escpos, "mend", lambda _: more_than_a_socket_takes)
+    full = asyncio.Event()
+
+    async def small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while len(data := await reader.read(100)) < 100 and not full.is_set():
+            writer.write(b"\x12" * data.count(b"\x10\x04"))
+        if not full.is_set():
+            writer.write(bytes.fromhex("18 00 0C 0F"))
+            full.set()
+        await asyncio.sleep(60)
+
+    server = await asyncio.start_server(small, "127.0.0.1", 0)
+    printer = driver(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with running(printer) as run:
+        await until(lambda: printer.paper.get() is Paper.OK)
+        jobs = [asyncio.create_task(printer.print(label)) for label in (APPLES, CARROTS)]
+        for job, sure in zip(jobs, (False, True), strict=True):
+            with pytest.raises(NotPrinted) as failure:
+                await job
+            assert (failure.value.key, failure.value.sure) == ("printer.paper_out", sure)
+        with pytest.raises(Lost, match=r"printer\.paper_out"):
+            await run
+    async with running(printer) as run:
+        with pytest.raises(Lost, match=r"printer\.paper_out"):
+            await run
+    server.close()
