@@ -62,6 +62,10 @@ class Codec:
     def pending(self) -> bool:
         return bool(self._kept) or self._spoilt
 
+    def lost_some(self) -> None:
+        """What is being sent now lacks some of its bytes: it is no scan."""
+        self._kept, self._spoilt = b"", True
+
     def feed(self, data: bytes) -> list[Event]:
         *ended, rest = (self._kept + data.translate(_ENDS)).split(b"\r")
         events: list[Event] = []
@@ -130,7 +134,7 @@ class SerialScanner(BadgeReader):
         codec = Codec(settings.no_read)
         line = Line(settings.baud, settings.bits, settings.parity, settings.stop)
         async with open_port(settings.port, line) as port:
-            self.is_up()  # scanners are mute until they see a code
+            codec.lost_some()  # it may be in the middle of a scan, whose rest is another number
             while True:
                 if codec.pending:
                     data = await _read_unless_quiet(port, settings.idle_ms / 1000)
@@ -139,6 +143,8 @@ class SerialScanner(BadgeReader):
                 for event in codec.feed(data) if data else codec.flush():
                     if isinstance(event, Scan):
                         self.badges.publish(BadgeRead(event.text))
+                if not codec.pending:
+                    self.is_up()  # scanners are mute until they see a code
 
 
 async def _read_unless_quiet(port: Port, seconds: float) -> bytes:

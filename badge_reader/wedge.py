@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from badge_reader.keystrokes import Keystrokes, decode
+from badge_reader.keystrokes import EV_SYN, SYN_DROPPED, Keystrokes, decode
 from badge_reader.reader import BadgeRead, BadgeReader
 from devices import Absent, DeviceError, Lost, Refused
 from devices.local_port import why_not_open
@@ -81,7 +81,9 @@ class _Listening:
     async def forever(self) -> None:
         """Raises `Lost` when the reader is unplugged."""
         self._loop.add_reader(self._device.fd, self._readable)
-        self._reader.is_up()
+        # It may be in the middle of a scan, whose rest is another number: wait for its end.
+        self._keystrokes.feed(EV_SYN, SYN_DROPPED, 0)
+        self._await_silence()
         try:
             await self._over
         finally:
@@ -101,14 +103,20 @@ class _Listening:
             return
         for event in events:
             self._scanned(self._keystrokes.feed(event.type, event.code, event.value))
+        self._await_silence()
+
+    def _await_silence(self) -> None:
         if self._quiet:
             self._quiet.cancel()
         pending = self._keystrokes.pending
         self._quiet = self._loop.call_later(self._idle, self._silence) if pending else None
+        if not pending:
+            self._reader.is_up()
 
     def _silence(self) -> None:
         self._quiet = None
         self._scanned(self._keystrokes.flush())
+        self._reader.is_up()
 
     def _scanned(self, text: str | None) -> None:
         if text:

@@ -121,6 +121,20 @@ async def test_a_scanner_without_an_end_of_line(tmp_path: Path) -> None:
     assert [badge.text for badge in badges] == ["0420001234004" * 5, "3017620422003"]
 
 
+async def test_a_scan_under_way_when_the_line_is_opened_is_none(tmp_path: Path) -> None:
+    simulator = ScannerSimulator()
+    path = tmp_path / "scanner"
+    reader = SerialScanner("scanner", ScannerSettings(port=str(path), baud=1200, idle_ms=300))
+    async with PtyHost(path, simulator, baud=1200), listening(reader) as badges:
+        simulator.scan("1234567890" * 24)  # two seconds
+        await asyncio.sleep(0.5)
+        async with kept(reader):
+            await up(reader)
+            simulator.scan("3017620422003")
+            await until(lambda: badges)
+    assert [badge.text for badge in badges] == ["3017620422003"]
+
+
 async def test_a_7e1_line_on_a_pty_opens_again_and_again(tmp_path: Path) -> None:
     simulator = ScannerSimulator()
     settings = ScannerSettings(port=str(tmp_path / "scanner"), bits=7, parity="E")

@@ -130,8 +130,8 @@ async def run(device: str, layout: str) -> None:
         await until_state("absent")
         if ":" in device:
             bed.plug(2)
-            await until_state("up")
-            bed.type(press("0420001234004", layout))
+            # It is opened in the middle of a scan: this is the rest.
+            bed.type(press("1234", layout), press("0420001234004", layout))
             await until_badges(4)
     for task in tasks:
         task.cancel()
