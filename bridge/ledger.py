@@ -177,7 +177,9 @@ class Ledger:
 
 
 class Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on an error."""
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on an error, that of a COMMIT without room as well: a
+    transaction that stayed open would let no other begin.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -186,4 +188,9 @@ class Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")

@@ -178,7 +178,12 @@ class _Bridge:
         if answer is None:
             return
         epoch, first = answer
-        if await self._thread(self._inbox.hole, station, epoch, first):
+        try:
+            believed = await self._thread(self._inbox.hole, station, epoch, first)
+        except (OSError, sqlite3.Error) as error:  # the gap is still there, and asked for again
+            log.error("the inbox: %s", error)  # noqa: TRY400 - the disk's trouble, not the code's
+            return
+        if believed:
             self._replays.note(station, None)
             self._note(station)
 
@@ -213,6 +218,9 @@ class _Bridge:
 
     async def _keep_house(self) -> None:
         while True:
-            await self._thread(self._inbox.prune, self._config.inbox.keep_days)
+            try:
+                await self._thread(self._inbox.prune, self._config.inbox.keep_days)
+            except (OSError, sqlite3.Error) as error:  # a full disk does not end the bridge
+                log.error("the inbox: %s", error)  # noqa: TRY400 - the disk's trouble again
             await asyncio.sleep(HOUSEKEEPING_S)
             log.info("%s", await status(self._inbox, self._thread, self._sites.values()))

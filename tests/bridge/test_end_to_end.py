@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import random
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -224,6 +225,28 @@ async def test_a_full_disk_holds_the_stations_back_and_loses_nothing(
             ack = await station.settled()
     assert ack.parked == ()
     assert world.attendances() == expected
+
+
+async def test_a_disk_that_fails_now_and_then_does_not_end_the_bridge(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    believe, failed = Inbox.hole, []
+
+    def full(*_: object) -> None:
+        failed.append(sqlite3.OperationalError("database or disk is full"))
+        raise failed[-1]
+
+    def full_once(*asked: Any) -> bool:
+        if len(failed) < 2:
+            full()
+        return believe(*asked)
+
+    monkeypatch.setattr(Inbox, "prune", full)
+    monkeypatch.setattr(Inbox, "hole", full_once)
+    async with bridge_here(load(world.config)), world.station(first=4) as station:
+        station.badge(member=101)
+        assert (await station.settled()).stored == 4
+    assert len(failed) == 2
 
 
 async def test_a_refused_subscription_is_said_and_tried_again(

@@ -288,6 +288,20 @@ def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
     inbox.close()
 
 
+def test_a_commit_that_fails_leaves_the_next_one_possible(inbox: Inbox) -> None:
+    """As on a disk that is full at that very moment; here for a reference that is missing."""
+    ledger = inbox._ledger
+    ledger.execute("PRAGMA foreign_keys = ON")
+    ledger.execute(
+        "CREATE TABLE late (stream INTEGER REFERENCES streams DEFERRABLE INITIALLY DEFERRED)"
+    )
+    with pytest.raises(sqlite3.IntegrityError), ledger.transaction():
+        ledger.execute("INSERT INTO late VALUES (99)")
+    inbox.store([fact(1)])
+    assert stored(inbox) == 1
+    assert ledger.one("SELECT count(*) FROM late") == 0
+
+
 def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox) -> None:
     inbox.store([fact(1, clock="unsynced", up=60_000)])
     label = oldest(inbox)
