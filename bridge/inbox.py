@@ -154,8 +154,10 @@ class Inbox:
             self.blobs.drop(fact.id)
 
     def _keep(self, fact: Fact, record: Mapping[str, Any]) -> None:
+        # Its clock fact may have come since it was looked at, and repairs only what is there.
+        at, dated = self._date(fact.station, fact.envelope)
         clock: str = fact.envelope.clock
-        if clock == "unsynced" and fact.dated:
+        if clock == "unsynced" and dated:
             clock = "repaired"
         self._ledger.execute(
             "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -167,7 +169,7 @@ class Inbox:
                 fact.envelope.boot,
                 min(max(fact.envelope.up, 0), LONGEST_UP_MS),
                 clock,
-                to_ms(fact.at),
+                to_ms(at),
                 json.dumps(record, ensure_ascii=False),
             ),
         )

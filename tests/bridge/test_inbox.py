@@ -302,14 +302,19 @@ def test_a_commit_that_fails_leaves_the_next_one_possible(inbox: Inbox) -> None:
     assert ledger.one("SELECT count(*) FROM late") == 0
 
 
-def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox) -> None:
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_records_get_their_time_when_the_clock_becomes_right(inbox: Inbox, meanwhile: bool) -> None:
     inbox.store([fact(1, clock="unsynced", up=60_000)])
     label = oldest(inbox)
     assert label is not None
     assert not label.dated
-    inbox.done([(label, {"net_g": 482})])
     clock = {"boot": "b1", "up": 120_000, "at": "2026-11-21T09:00:00.000Z"}
-    inbox.store([fact(2, "clock", clock)])
+    steps = [
+        lambda: inbox.done([(label, {"net_g": 482})]),
+        lambda: inbox.store([fact(2, "clock", clock)]),
+    ]
+    for step in reversed(steps) if meanwhile else steps:
+        step()
     row = inbox._ledger.row("SELECT at, clock FROM record")
     assert row == (round(datetime(2026, 11, 21, 8, 59, tzinfo=UTC).timestamp() * 1000), "repaired")
 
