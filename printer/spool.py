@@ -161,6 +161,8 @@ class SpooledPrinter(Printer):
             return
         try:
             data = await asyncio.to_thread(self._language.encode, job.label)
+            if self._torn:
+                data = self._language.mend() + data
             sent = asyncio.get_running_loop().time() + self._sending(len(data))
             self._torn = True
             talk.expect_finished()
@@ -169,12 +171,15 @@ class SpooledPrinter(Printer):
                 await self._wait_until_out(sent, talk)
         except NotPrinted as failure:
             job.failed(failure)
+            # What a printer could not take, a serial line has lost: it may still wait for that.
+            self._torn = self._torn and _serial(self._port)
         except BaseException:
             # A printer without paper may take no more bytes: then that is what to tell.
             job.failed(NotPrinted(self._condition.trouble or "printer.lost", sure=not self._torn))
             raise
-        job.printed()
-        self._torn = False
+        else:
+            job.printed()
+            self._torn = False
 
     def _sending(self, size: int) -> float:
         """Seconds that a serial line takes for so many bytes."""
@@ -222,7 +227,9 @@ class _Talk:
         self._owed = 0
         """Jobs sent that it has not said to be finished."""
         self._says_finished = False
-        """It has said so once: what it does not say then is not so."""
+        """It has said so once: a job of which it does not say it is in doubt."""
+        self._said_in_job = False
+        """It has said so since the newest job was sent, be it of one before."""
         self._unanswered = False
         """A question was left without an answer, which may still come."""
         self._finished = asyncio.Event()
@@ -237,7 +244,7 @@ class _Talk:
                     case Told(condition):
                         self._show(condition)
                     case Finished() if self._owed:
-                        self._says_finished = True
+                        self._says_finished = self._said_in_job = True
                         self._owed -= 1
                         if not self._owed:
                             self._finished.set()
@@ -252,6 +259,7 @@ class _Talk:
                 answers.append(await self._answer(question))
                 if self._unanswered:
                     # To which question, of several, it does not say. The rest may come in a crowd.
+                    answers.clear()
                     await self._hear_out()
                     self._unanswered = False
                     return await self.ask()
@@ -278,13 +286,14 @@ class _Talk:
     def expect_finished(self) -> None:
         """A job is about to be sent. One still owed from before is finished before it."""
         self._owed += 1
+        self._said_in_job = False
         self._finished.clear()
 
     def forget_finished(self) -> bool:
         """Expect no more of the jobs sent. False when it ought to have said that they are out."""
-        known = self._says_finished
-        self._owed, self._says_finished = 0, False
-        return not known
+        lost = self._says_finished and not self._said_in_job
+        self._owed, self._says_finished = 0, self._said_in_job
+        return not lost
 
     async def finished(self, timeout: float) -> bool:
         """Whether all jobs have been said to be finished within so many seconds."""

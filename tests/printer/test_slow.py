@@ -1,13 +1,15 @@
 """Printers and lines that answer late, too much, or no more."""
 
 import asyncio
+import math
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.echo import until
 from support.labels import APPLES, CARROTS
-from support.printers import driver, health, running
+from support.printers import dots, driver, health, running
 
 from devices import Lost, fd_port
 from devices.health import State
@@ -175,3 +177,34 @@ async def test_a_printer_that_takes_no_more_bytes_is_lost_for_the_reason_it_has_
         with pytest.raises(Lost, match=r"printer\.paper_out"):
             await run
     server.close()
+
+
+class Overrun(EscposSimulator):
+    """Without paper it drops all but questions: nothing on its line makes the sender wait."""
+
+    def feed(self, data: bytes) -> bytes:
+        if self.paper_mm <= 0:
+            data = b"".join(re.findall(b"\x10\x04[\x01-\x04]", data))
+        return super().feed(data)
+
+
+async def test_what_a_serial_line_lost_without_paper_does_not_swallow_the_next_label(
+    tmp_path: Path,
+) -> None:
+    simulator = Overrun()
+    simulator.hasty = True
+    simulator.paper_mm = 20
+    async with PtyHost(tmp_path / "tty", simulator) as host:
+        printer = driver(str(host.path))
+        async with running(printer):
+            await until(lambda: printer.paper.get() is Paper.OK)
+            with pytest.raises(NotPrinted) as failure:
+                await printer.print(APPLES)
+            assert (failure.value.key, failure.value.sure) == ("printer.paper_out", False)
+            simulator.paper_mm = math.inf
+            await until(lambda: printer.paper.get() is Paper.OK)
+            await printer.print(CARROTS)
+            torn, whole = simulator.printed
+            assert dots(whole) == dots(printer.preview(CARROTS))
+            assert dots(torn) != dots(whole)
+            assert simulator.garbled == 0
