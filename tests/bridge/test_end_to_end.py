@@ -2,88 +2,31 @@
 
 import asyncio
 import base64
-import io
 import random
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.bridging import BridgeProcess, FakeStation, bridge_here, write_config
-from support.broker import Mosquitto, mosquitto
+from support.bridging import bridge_here
+from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages, world_in
 from support.fault_broker import FaultBroker
 
 from bridge.config import load
 from bridge.inbox import Inbox
-from bridge.odoo import to_odoo
 from bridge.post import Post
 from bridge.site import Site
-from bridge.standin import StandIn
-from bridge.standin.demo import PASSWORD, stock
 from bridge.status import status
 from bridge.thread import OneThread
-
-NADIA, PAUL, CAMILLE = 11, 12, 101
-
-
-@dataclass
-class World:
-    folder: Path
-    broker: Mosquitto
-    odoo: StandIn
-    config: Path
-
-    def attendances(self) -> list[tuple[int, str, str | None]]:
-        rows = self.odoo.database.tables["hr.attendance"].values()
-        return sorted(
-            (
-                row["employee_id"],
-                row["check_in"].strftime("%Y-%m-%d %H:%M:%S"),
-                row["check_out"].strftime("%Y-%m-%d %H:%M:%S") if row["check_out"] else None,
-            )
-            for row in rows
-        )
-
-    def station(self, name: str = "entree", **options: Any) -> FakeStation:
-        return FakeStation(self.broker.url, "demo", name, **options)
-
-    def inbox(self) -> Inbox:
-        return Inbox(self.folder / "inbox")
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with mosquitto(tmp_path / "broker") as broker, StandIn(stock()) as odoo:
-        config = write_config(tmp_path, broker=broker.url, odoo=odoo.url, password=PASSWORD)
-        yield World(tmp_path, broker, odoo, config)
-
-
-def jpeg(colour: int = 90, side: int = 64) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.new("RGB", (side, side), (colour, 120, 40)).save(out, "JPEG")
-    return out.getvalue()
-
-
-def passages(
-    station: FakeStation, count: int, employees: tuple[int, ...] = (NADIA, PAUL)
-) -> list[Any]:
-    """In and out, minutes apart, in the past; what Odoo must have in the end."""
-    begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
-    expected: dict[tuple[int, int], list[str]] = {}
-    for number in range(count):
-        employee = employees[number % len(employees)]
-        at = begin + timedelta(minutes=number, seconds=number % 7)
-        station.badge(employee=employee, at=at)
-        turn = number // len(employees)
-        expected.setdefault((employee, turn // 2), []).append(to_odoo(at))
-    return sorted((who, times[0], times[1] if len(times) == 2 else None)
-                  for (who, _), times in expected.items())  # fmt: skip
+    async with world_in(tmp_path) as world:
+        yield world
 
 
 async def test_a_badge_becomes_an_attendance_and_the_station_is_told(world: World) -> None:
@@ -388,105 +331,3 @@ async def test_a_photo_whose_bytes_never_come_is_parked(world: World) -> None:
         station.badge(member=CAMILLE)
         ack = await station.settled()
     assert [(p.seq, p.why) for p in ack.parked] == [(1, "the photo itself did not come")]
-
-
-STEPS = [
-    "before:bridge.inbox:Inbox.store:1",
-    "after:bridge.blobs:Blobs.put:1",
-    "after:bridge.inbox:Inbox.store:1",
-    "after:mqtt.link:Incoming.done:1",
-    "before:bridge.inbox:Inbox.ack:2",
-    "before:bridge.post:Post._send:3",
-    "before:bridge.wire.jsonrpc:JsonRpc.call:5",
-    "after:bridge.wire.jsonrpc:JsonRpc.call:5",
-    "after:bridge.wire.jsonrpc:JsonRpc.call:9",
-    "before:bridge.inbox:Inbox.done:1",
-    "after:bridge.inbox:Inbox.done:1",
-    "after:bridge.wire.jsonrpc:JsonRpc.call:11",
-]
-
-
-@pytest.mark.timeout(180)
-async def test_killed_between_two_steps(world: World) -> None:
-    """The bridge dies at each step of a fact's way, one after the other, and is started again."""
-    bridge = BridgeProcess(world.config)
-    try:
-        async with world.station() as station:
-            begin = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
-            for number, step in enumerate(STEPS):
-                for employee in (NADIA, PAUL):  # they go to Odoo together
-                    station.badge(employee=employee, at=begin + timedelta(minutes=2 * number))
-                station.photo(jpeg(number), CAMILLE)
-                for employee in (NADIA, PAUL):
-                    station.badge(employee=employee, at=begin + timedelta(minutes=2 * number + 1))
-                bridge.start(die=step)
-                await bridge.dead()
-            bridge.start()
-            ack = await station.settled(60)
-    finally:
-        await bridge.close()
-    assert ack.parked == ()
-    assert ack.done == 5 * len(STEPS)
-    assert world.attendances() == [
-        (
-            employee,
-            to_odoo(begin + timedelta(minutes=2 * number)),
-            to_odoo(begin + timedelta(minutes=2 * number + 1)),
-        )
-        for employee in (NADIA, PAUL)
-        for number in range(len(STEPS))
-    ]
-    photo = world.odoo.database.tables["res.partner"][CAMILLE]["image_1920"]
-    assert base64.b64decode(photo) == jpeg(len(STEPS) - 1)
-
-
-async def somewhere_further(*stations: FakeStation) -> None:
-    """Until something more is done, or nothing is left to do."""
-    before = [station.ack.get() for station in stations]
-    async with asyncio.timeout(30):
-        while [station.ack.get() for station in stations] == before:
-            if all(station.ack.get().done == len(station.rows) for station in stations):
-                return
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.timeout(180)
-async def test_killed_at_any_moment(world: World) -> None:
-    """kill -9 at random points, answers lost and Odoo away in between: once each, in order."""
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    rng = random.Random(seed)
-    bridge = BridgeProcess(world.config)
-    portraits = {member: jpeg(member) for member in range(101, 105)}
-    try:
-        async with world.station() as one, world.station("caisse") as other:
-            expected = passages(one, 40, (NADIA,)) + passages(other, 40, (PAUL,))
-            for member, portrait in portraits.items():
-                other.photo(portrait, member)
-            world.odoo.faults.slow_s = 0.02
-            progress = []
-            for round_ in range(12):
-                bridge.start()
-                world.odoo.faults.lose = rng.choice((0, 0, 1, 2))
-                if round_ % 3:  # let it get somewhere first, however busy the machine is
-                    await somewhere_further(one, other)
-                await asyncio.sleep(rng.uniform(0, 0.8))
-                if round_ % 4 == 3:
-                    await world.odoo.down()
-                await bridge.kill()
-                progress.append(one.ack.get().done + other.ack.get().done)
-                await world.odoo.up()
-            print("done after each kill", progress)
-            world.odoo.faults.lose, world.odoo.faults.slow_s = 0, 0.0
-            bridge.start()
-            acks = [await station.settled(100) for station in (one, other)]
-    finally:
-        await bridge.close()
-    assert world.attendances() == sorted(expected), f"seed {seed}"
-    assert [ack.parked for ack in acks] == [(), ()]
-    assert [ack.done for ack in acks] == [40, 44]
-    assert len(world.odoo.state()["photos"]) == 4
-    inbox = world.inbox()
-    assert inbox.counts("demo")["done"] == 84
-    assert inbox.counts("demo")["strays"] == 0
-    inbox.close()
