@@ -55,6 +55,8 @@ class Weighing(Screen[WeighingPage]):
     """An empty pan for this long forgets product and language."""
     tared_rest_s = 90.0
     """The same while a container's tare is held: filling a jar takes time."""
+    calm_s = 1.0
+    """What is tapped so soon after a failure was meant for the attempt before."""
 
     def __init__(self, station: Station, settings: ScaleSettings) -> None:
         super().__init__(station)
@@ -78,6 +80,7 @@ class Weighing(Screen[WeighingPage]):
         self._cue = ""
         self._group: asyncio.TaskGroup | None = None
         self._rest = Timer(self._forget_all)
+        self._calm = Timer(self._refresh)
         self.page: Value[WeighingPage] = Value(
             WeighingPage("scale_silent", station.language, self._shelf.view(None))
         )
@@ -217,9 +220,10 @@ class Weighing(Screen[WeighingPage]):
         can: set[str] = set()
         if self._busy or self._printing:
             return frozenset()
+        calm = not self._calm.running
         if state == "ready":
             can.add("print")
-        if state == "not_printed" and net is not None and not self._beyond(net):
+        if state == "not_printed" and calm and net is not None and not self._beyond(net):
             can.add("retry")
         if self._printed and not self._reprinted and net == self._printed[0].net_g:
             can.add("reprint")  # another load is not given this one's label
@@ -389,4 +393,5 @@ class Weighing(Screen[WeighingPage]):
 
     def _fail(self, problem: Problem) -> None:
         self._problem = problem
+        self._calm.set(self.calm_s)
         self._cue = self._new_cue("stop")

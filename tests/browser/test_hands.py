@@ -13,13 +13,20 @@ from printer import NotPrinted
 Watch = Callable[..., Watched]
 
 
+PRESS = """async ([x, y, times]) => {
+  for (let tap = 0; tap < times; tap++) {
+    document.elementFromPoint(x, y).click();
+    await new Promise((later) => setTimeout(later, 50));
+  }
+}"""
+"""In the page itself: between two calls from here, a busy machine may let any time pass."""
+
+
 def press(page: Page, selector: str, times: int) -> None:
-    """A finger on one place, eleven times a second, whatever comes under it."""
+    """A finger on one place, twenty times a second, whatever comes under it."""
     spot = page.locator(selector).bounding_box()
     assert spot is not None
-    for _ in range(times):
-        page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
-        time.sleep(0.08)
+    page.evaluate(PRESS, [spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, times])
 
 
 def weigh(stage: Stage) -> None:
@@ -55,6 +62,7 @@ def test_ten_taps_on_print_are_one_attempt_also_when_it_fails(stage: Stage, watc
     page.wait_for_selector("main.is-not_printed")
     facts = stage.wait(stage.bench.facts("label"))
     assert [fact["action"] for fact in facts] == ["print", "void"]
+    page.wait_for_selector("[data-do=retry]")
     pause()
     stage.bench.printer.failure = None
     weigh(stage)

@@ -170,6 +170,10 @@ async def test_a_label_that_did_not_come_out(
     printed, void = await made.facts("label")
     assert (void["action"], void["label"]) == ("void", printed["label"])
     made.printer.failure = None
+    screen.tap("retry")  # in the first second: meant for the attempt that has just failed
+    assert await state(screen) == "not_printed"
+    await until(screen.page, lambda page: "retry" in page.can)
+    made.scale.put(482)
     screen.tap("retry")
     await come(screen, "take")
     assert len(made.printer.labels) == 1
