@@ -191,7 +191,7 @@ class Wire:
         address, settings = self._address, self._settings
         options: dict[str, Any] = {}
         if address.version == "5":
-            introduction = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
+            introduction = Properties(PacketTypes.CONNECT)
             introduction.ReceiveMaximum = UNDONE
             if settings.session_expiry:
                 introduction.SessionExpiryInterval = settings.session_expiry
@@ -280,7 +280,7 @@ class Wire:
     def _properties(self, message: Outgoing, kind: int) -> Properties | None:
         if self._address.version != "5":
             return None
-        properties = Properties(kind)  # type: ignore[no-untyped-call]  # paho has no types here
+        properties = Properties(kind)
         if message.expiry is not None:
             properties.MessageExpiryInterval = message.expiry
         if message.properties:
