@@ -55,7 +55,7 @@ class StandIn:
         self.port = port
         self._file = state
         self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
         self._saved = 0
 
     @property
@@ -70,6 +70,10 @@ class StandIn:
 
     async def __aexit__(self, *_: object) -> None:
         await self.down()
+        slow = [task for task in self._connections if task]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow)
 
     async def up(self) -> None:
         if self._listener is None:
@@ -80,7 +84,7 @@ class StandIn:
         """Refuse connections and cut those that are open."""
         if self._listener is not None:
             self._listener.close()
-            for writer in list(self._connections):
+            for writer in self._connections.values():
                 writer.transport.abort()
             await self._listener.wait_closed()
             self._listener = None
@@ -121,12 +125,15 @@ class StandIn:
     # --- HTTP -----------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        task = asyncio.current_task()
+        self._connections[task] = writer
+        # Cancelled only by `__aexit__`; asyncio logs a handler that ends so as an error.
+        quietly = asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError
         try:
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            with suppress(OSError, *quietly):
                 await self._one(reader, writer)
         finally:
-            self._connections.discard(writer)
+            del self._connections[task]
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.serving import serving
 
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
@@ -152,28 +153,18 @@ async def test_a_server_that_does_not_answer_in_time(
     await spoken.close()
 
 
-class answering:  # noqa: N801 - reads as a sentence
+@asynccontextmanager
+async def answering(body: bytes) -> AsyncIterator[str]:
     """``async with answering(body) as url``: an HTTP server that says 200 and this."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
 
-    async def __aenter__(self) -> str:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            head = (
-                f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
-            )
-            writer.write(head.encode() + self._body)
-            await writer.drain()
-            writer.close()
-
-        self._server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aexit__(self, *_: Any) -> None:
-        self._server.close()
-        await self._server.wait_closed()
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from pydantic import ValidationError
 from support.cameras import decodes, next_frame, picture, until
+from support.serving import serving
 
 from camera.figure import Figure
 from camera.jpeg import size_of
@@ -294,19 +295,14 @@ async def other_server(answer: bytes, *, stay: bool = False) -> AsyncIterator[st
     """Says `answer` to whatever it is asked, and hangs up unless told to `stay`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            if stay:
-                await reader.read()
-        writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        if stay:
+            await reader.read()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/video"
-    finally:
-        server.close()
+    async with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}/video"
 
 
 @pytest.mark.parametrize(

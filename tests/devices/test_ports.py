@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.echo import Echo, fds, met, read_exactly, until
+from support.serving import serving
 
 from devices import Absent, Lost, Refused
 from devices.ports import open_port, plugged
@@ -161,17 +162,12 @@ async def test_a_flood_is_held_back_bounded_and_not_lost(tmp_path):
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         block = bytes(range(256)) * 64
-        try:
-            for _ in range(1024):
-                writer.write(block)
-                await writer.drain()
-                sent += len(block)
-        finally:
-            writer.close()
+        for _ in range(1024):
+            writer.write(block)
+            await writer.drain()
+            sent += len(block)
 
-    server = await asyncio.start_server(flood, "127.0.0.1", 0)
-    number = server.sockets[0].getsockname()[1]
-    async with server, open_port(f"socket://127.0.0.1:{number}") as port:
+    async with serving(flood) as number, open_port(f"socket://127.0.0.1:{number}") as port:
         await asyncio.sleep(0.3)
         held = sent
         await asyncio.sleep(0.2)

@@ -10,6 +10,7 @@ import pytest
 from support.echo import until
 from support.labels import APPLES, CARROTS
 from support.printers import dots, driver, health, printing, running
+from support.serving import serving
 
 from devices import Lost
 from devices.health import State
@@ -217,18 +218,16 @@ async def test_a_picture_cut_short_does_not_swallow_the_next_label() -> None:
         taken.set()
         writer.transport.abort()
 
-    broken = await asyncio.start_server(half_deaf, "127.0.0.1", 0)
-    port = broken.sockets[0].getsockname()[1]
-    printer = driver(f"socket://127.0.0.1:{port}", cut="label")
-    async with running(printer) as run:
-        await until(lambda: printer.health.get().usable)
-        with pytest.raises(NotPrinted) as failure:
-            await printer.print(APPLES)
-        assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
-        assert taken.is_set()
-        await asyncio.wait([run])
-        assert isinstance(run.exception(), Lost)
-    broken.close()
+    async with serving(half_deaf) as port:
+        printer = driver(f"socket://127.0.0.1:{port}", cut="label")
+        async with running(printer) as run:
+            await until(lambda: printer.health.get().usable)
+            with pytest.raises(NotPrinted) as failure:
+                await printer.print(APPLES)
+            assert (failure.value.key, failure.value.sure) == ("printer.lost", False)
+            assert taken.is_set()
+            await asyncio.wait([run])
+            assert isinstance(run.exception(), Lost)
     async with TcpHost(simulator, port), running(printer):
         await until(lambda: printer.paper.get() is Paper.OK)
         await printer.print(CARROTS)

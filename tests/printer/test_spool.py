@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from support.echo import until
 from support.labels import APPLES, CARROTS
 from support.printers import dots, driver, health, printing, running
+from support.serving import serving
 
 from devices import Absent, Lost, Refused
 from devices.health import State
@@ -225,15 +226,16 @@ async def test_a_job_cut_short_is_mended_on_the_next_connection() -> None:
         simulator.feed(data[:5])
         writer.transport.abort()
 
-    broken = await asyncio.start_server(half_deaf, "127.0.0.1", 0)
-    port = broken.sockets[0].getsockname()[1]
-    printer = RowsPrinter("labels", RowsSettings(port=f"socket://127.0.0.1:{port}"))
-    async with running(printer) as run:
-        await until(lambda: printer.health.get().usable)
-        assert await fails(asyncio.create_task(printer.print(APPLES))) == ("printer.lost", False)
-        await asyncio.wait([run])
-        assert isinstance(run.exception(), Lost)
-    broken.close()
+    async with serving(half_deaf) as port:
+        printer = RowsPrinter("labels", RowsSettings(port=f"socket://127.0.0.1:{port}"))
+        async with running(printer) as run:
+            await until(lambda: printer.health.get().usable)
+            assert await fails(asyncio.create_task(printer.print(APPLES))) == (
+                "printer.lost",
+                False,
+            )
+            await asyncio.wait([run])
+            assert isinstance(run.exception(), Lost)
     before = len(simulator.heard)
     async with TcpHost(simulator, port), running(printer):
         await until(lambda: printer.paper.get() is Paper.OK)

@@ -12,8 +12,10 @@ It speaks as much of MQTT 5 and 3.1.1 as a client needs to get that far; it rout
 """
 
 import asyncio
-import contextlib
+from contextlib import AsyncExitStack
 from typing import Self
+
+from support.serving import serving
 
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 4, 8, 12, 14
 
@@ -45,9 +47,8 @@ class FaultBroker:
         self.acknowledged: list[int] = []
         """The packet ids the client sent a PUBACK for."""
         self.unanswered: list[int] = []
-        self._server: asyncio.Server | None = None
+        self._stack = AsyncExitStack()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._v5 = True
 
     @property
@@ -55,16 +56,11 @@ class FaultBroker:
         return f"mqtt://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._stack.enter_async_context(serving(self._serve))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
 
     def send(self, data: bytes) -> None:
         """Say these bytes to every client."""
@@ -89,15 +85,11 @@ class FaultBroker:
         return bytes([PUBACK << 4, len(packet)]) + packet
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self._writers.add(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             await self._talk(reader, writer)
-        self._writers.discard(writer)
-        self._tasks.discard(task)
-        writer.close()
+        finally:
+            self._writers.discard(writer)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

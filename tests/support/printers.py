@@ -36,7 +36,7 @@ async def running(printer: Printer) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)
         printer.idle()
 
 

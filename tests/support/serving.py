@@ -1,0 +1,34 @@
+"""TCP servers for tests that say what no simulator would."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(talk: Talk) -> AsyncIterator[int]:
+    """The port on which every connection is given to `talk`, and closed when that returns.
+
+    Connections end with the block: one left to the garbage collector is told as another test's.
+    """
+    tasks: set[asyncio.Task[None] | None] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())
+        # asyncio logs a handler that ends cancelled as an error.
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await talk(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        left = [task for task in tasks if task and not task.done()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left)
+        await asyncio.sleep(0)  # closed transports end in the loop's next turn
