@@ -159,7 +159,9 @@ class _Planner:
         if footer:
             bottom -= line
             self._write(footer, small, self._margin, bottom + self._gap)
-        others = line * (len(weights) + bool(details) + 1) + self._sheet.dots(BARS_MM)
+        # The bars leave room beside them for the smallest price and a note of two lines.
+        bars_height = max(self._sheet.dots(BARS_MM), 2 * line - self._gap)
+        others = line * (len(weights) + bool(details) + 1) + bars_height
         top, title_pen = self._title(clean(label.title), clean(label.number), bottom - others)
         if details:
             top = self._write(details, small, self._margin, top)

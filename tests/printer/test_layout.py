@@ -143,6 +143,20 @@ def test_a_long_name_shrinks_then_wraps_then_ends_in_dots() -> None:
     assert cut[0].endswith("…")
 
 
+@pytest.mark.parametrize("sheet", SHEETS, ids=str)
+@pytest.mark.parametrize("note", ["precio indicativo", "precio meramente indicativo", "0" * 14])
+def test_the_fullest_label_has_room_for_the_price(note: str, sheet: Sheet) -> None:
+    """Weights and note on two lines each, a footer, and a name that just fits one line."""
+    full = replace(
+        APPLES,
+        title="Farine de châtaigne",
+        weights="Net\u00a010,482\u00a0kg   Tare\u00a00,126\u00a0kg   102,95\u00a0€/kg",
+        price="1079,12\u00a0€",
+        price_note=note,
+    )
+    assert "1079,12\u00a0€" in written(full, sheet)
+
+
 def test_figures_that_do_not_fit_are_not_cut_short() -> None:
     for wrong in (
         replace(APPLES, price="1" * 40),
