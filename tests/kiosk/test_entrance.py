@@ -204,7 +204,11 @@ async def test_the_badge_brings_its_language_and_a_tap_wins(made: Bench) -> None
         assert (await shown(screen, made, STRANGER)).language == "fr"
 
 
-async def test_a_language_leaves_with_the_answer(made: Bench, quick: None) -> None:
+async def test_a_language_leaves_with_the_answer(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for the tap, and shorter than a language stays when nobody is there.
+    monkeypatch.setattr(entrance, "STANDS", {"ok": 2.0})
     screen = made.entrance()
     async with running(screen):
         await shown(screen, made, CAMILLE)
