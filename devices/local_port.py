@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import serial
 
@@ -42,6 +42,10 @@ _ABSENT = {
 }
 
 
+Flow = Literal["none", "rtscts", "xonxoff"]
+"""How a device makes the sender wait: not at all, by a wire, or by a byte."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """How a serial line is set. `dtr`, `rts`: None leaves them as the kernel does (raised)."""
@@ -50,8 +54,21 @@ class Line:
     bits: int = 8
     parity: Literal["N", "E", "O"] = "N"
     stop: float = 1
+    flow: Flow = "none"
     dtr: bool | None = None
     rts: bool | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As pyserial calls them."""
+        return {
+            "baudrate": self.baud,
+            "bytesize": self.bits,
+            "parity": self.parity,
+            "stopbits": self.stop,
+            "rtscts": self.flow == "rtscts",
+            "xonxoff": self.flow == "xonxoff",
+        }
 
 
 def why_not_open(error: OSError, path: str, *, age: float | None = None) -> DeviceError:
@@ -133,13 +150,9 @@ def _only_a_device(fd: int, path: str) -> None:
 def _configure(fd: int, line: Line, path: str) -> None:
     try:
         port = _Configurator(
-            None,
-            line.baud,
-            bytesize=line.bits,
-            parity=line.parity,
-            stopbits=line.stop,
             # Sets VMIN to 1. With 0 a read of nothing would look like a terminal hung up.
             inter_byte_timeout=0,
+            **line.settings,
         )
         port.apply(fd, line)
         if line.parity != "N":

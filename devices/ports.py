@@ -12,9 +12,9 @@ from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from devices.errors import DeviceError, Refused
-from devices.local_port import Line, open_path, opened
+from devices.local_port import Flow, Line, open_path, opened
 
-__all__ = ["Line", "Port", "check_port", "open_port", "plugged"]
+__all__ = ["Flow", "Line", "Port", "check_port", "open_port", "plugged"]
 
 _LOOK_EVERY = 0.1
 _PROBE_FIRST, _PROBE_SLOWEST = 0.2, 2.0

@@ -93,14 +93,7 @@ async def open_rfc2217(url: str, line: Line, *, timeout: float) -> AsyncIterator
 
 async def _open_rfc2217(url: str, line: Line, *, timeout: float) -> serial.rfc2217.Serial:
     def work() -> serial.rfc2217.Serial:
-        remote = serial.rfc2217.Serial(
-            url,
-            baudrate=line.baud,
-            bytesize=line.bits,
-            parity=line.parity,
-            stopbits=line.stop,
-            timeout=_POLL,
-        )
+        remote = serial.rfc2217.Serial(url, timeout=_POLL, **line.settings)
         if line.dtr is not None:
             remote.dtr = line.dtr
         if line.rts is not None:

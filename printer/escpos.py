@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devices.ports import Line
+from devices.ports import Flow, Line
 from printer import encode, layout
 from printer.label import Label
 from printer.language import SILENT, Condition, Finished, Heard, Language, Reply, Told
@@ -28,6 +28,8 @@ class EscposSettings(BaseModel):
     """``/dev/usb/lp0``, ``socket://192.168.1.50:9100``, ``/dev/serial/by-id/…``"""
     baud: int = Field(default=115200, gt=0)
     parity: Literal["N", "E", "O"] = "N"
+    flow: Flow = "none"
+    """As the printer is set: without it, bytes that come faster than it prints may be lost."""
     dpi: Literal[180, 203] = 203
     width_dots: int = Field(default=464, ge=360, le=832)
     """Dots of the print head. A label takes 464 of them at 203 dpi, 408 at 180."""
@@ -41,7 +43,7 @@ class EscposPrinter(SpooledPrinter):
     Settings: ClassVar[type[BaseModel]] = EscposSettings
 
     def __init__(self, name: str, settings: EscposSettings) -> None:
-        line = Line(settings.baud, parity=settings.parity)
+        line = Line(settings.baud, parity=settings.parity, flow=settings.flow)
         super().__init__(name, settings.port, line, Escpos(settings))
 
 

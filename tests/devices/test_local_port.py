@@ -187,6 +187,39 @@ def test_the_kernel_has_the_settings_we_asked_for(tmp_path):
         os.close(slave)
 
 
+@pytest.mark.parametrize("flow", ["none", "rtscts", "xonxoff"])
+def test_the_kernel_waits_as_the_device_asks(flow):
+    master, slave = os.openpty()
+    try:
+        fd = local_port._open(os.ttyname(slave), Line(flow=flow))
+        of_bytes, _, of_wires, *_ = termios.tcgetattr(fd)
+        os.close(fd)
+        assert bool(of_bytes & termios.IXON) == (flow == "xonxoff")
+        assert bool(of_wires & termios.CRTSCTS) == (flow == "rtscts")
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+async def test_a_device_says_xoff_and_xon():
+    master, slave = os.openpty()
+    os.set_blocking(master, False)
+    try:
+        async with open_port(os.ttyname(slave), Line(flow="xonxoff")) as port:
+            os.write(master, b"\x13")
+            writing = asyncio.create_task(port.write(b"label"))
+            await asyncio.sleep(0.2)
+            with pytest.raises(BlockingIOError):
+                os.read(master, 100)
+            os.write(master, b"\x11ok")
+            await writing
+            assert os.read(master, 100) == b"label"
+            assert await port.read() == b"ok"
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
 @pytest.mark.parametrize("parity", ["E", "O"])
 def test_a_character_with_wrong_parity_is_dropped_not_taken_for_another(parity):
     """The kernel is told to: a pty has no parity, the virtual machine's lines have (tests/vm)."""

@@ -91,6 +91,17 @@ async def test_a_serial_line_on_the_network():
 
 
 @old_pyserial
+@pytest.mark.parametrize("flow", ["rtscts", "xonxoff"])
+async def test_a_line_on_the_network_that_makes_the_sender_wait(flow):
+    with Rfc2217Server() as server:
+        async with open_port(server.url, Line(flow=flow)):
+            assert (server.line.rtscts, server.line.xonxoff) == (
+                flow == "rtscts",
+                flow == "xonxoff",
+            )
+
+
+@old_pyserial
 async def test_the_same_question_again_and_again():
     with Rfc2217Server() as server:
         async with open_port(server.url) as port:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import termios
 import tty
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,19 @@ async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
         with pytest.raises(NotPrinted) as failure:
             await job
         assert (failure.value.key, failure.value.sure) == ("printer.silent", False)
+
+
+async def test_a_serial_printer_may_make_the_station_wait(tmp_path: Path) -> None:
+    """What the kernel then does is tested at the port."""
+    async with PtyHost(tmp_path / "tty", EscposSimulator()) as host:
+        printer = driver(str(host.path), flow="xonxoff")
+        async with running(printer):
+            await until(lambda: printer.paper.get() is Paper.OK)
+            line = os.open(host.path, os.O_RDWR | os.O_NOCTTY)
+            flags = termios.tcgetattr(line)[0]
+            os.close(line)
+            assert flags & termios.IXON
+            await printer.print(APPLES)
 
 
 async def test_a_printer_that_stops_listening_has_said_why() -> None:
