@@ -139,7 +139,12 @@ class SpooledPrinter(Printer):
                     await self._news.wait()
 
     async def _look(self, talk: "_Talk") -> Condition:
-        condition = await talk.ask() if self._language.questions else Condition()
+        condition = Condition()
+        if self._language.questions:
+            condition = await talk.ask()
+            if talk.told:
+                # What it said meanwhile may be newer than its first answers.
+                condition = await talk.ask()
         self._show(condition)
         return condition
 
@@ -233,6 +238,8 @@ class _Talk:
         self._unanswered = False
         """A question was left without an answer, which may still come."""
         self._finished = asyncio.Event()
+        self.told = False
+        """It has told its condition by itself since it was last asked."""
 
     async def listen(self) -> None:
         """Sort what the printer sends, until the port fails."""
@@ -242,6 +249,7 @@ class _Talk:
                     case Reply(data) if self._reply and not self._reply.done():
                         self._reply.set_result(data)
                     case Told(condition):
+                        self.told = True
                         self._show(condition)
                     case Finished() if self._owed:
                         self._says_finished = self._said_in_job = True
@@ -253,6 +261,7 @@ class _Talk:
 
     async def ask(self) -> Condition:
         """One unanswered question, and the others are not asked."""
+        self.told = False
         answers: list[bytes] = []
         try:
             for question in self._language.questions:

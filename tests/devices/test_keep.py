@@ -242,14 +242,19 @@ async def test_absent_waits_for_the_plug_without_limit_and_without_noise(caplog)
     caplog.set_level(logging.INFO, "devices.keep")
     device = Scripted("scale", *[Absent("device.unplugged")] * 3)
 
+    waits = 0
+
     async def once() -> None:
+        nonlocal waits
+        waits += 1
         await device.there.wait()
         device.there.clear()
 
     device.plugged = once
     async with Kept(device, backoff=(60,)):
         for run in range(1, 4):
-            await until(lambda run=run: device.idled == run)
+            await until(lambda run=run: waits == run)
+            assert device.idled == run
             await asyncio.sleep(0.1)
             assert device.runs == run
             device.there.set()

@@ -178,6 +178,26 @@ async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
         assert (failure.value.key, failure.value.sure) == ("printer.silent", False)
 
 
+class Breaking(EscposSimulator):
+    """Answers the last question well, and breaks."""
+
+    breaks = False
+
+    def _answer(self, question: int) -> None:
+        super()._answer(question)
+        if question == 4 and self.breaks:
+            self.broken = True
+
+
+async def test_what_it_says_by_itself_is_newer_than_its_answers() -> None:
+    simulator = Breaking()
+    async with printing(simulator) as (printer, _):
+        simulator.breaks = True
+        with pytest.raises(NotPrinted) as failure:
+            await printer.print(APPLES)
+        assert (failure.value.key, failure.value.sure) == ("printer.error", True)
+
+
 async def test_a_serial_printer_may_make_the_station_wait(tmp_path: Path) -> None:
     """What the kernel then does is tested at the port."""
     async with PtyHost(tmp_path / "tty", EscposSimulator()) as host:

@@ -104,7 +104,8 @@ async def test_answers_without_end_are_silence(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_slow_line_is_not_asked_before_it_has_carried_the_label(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Escpos, "patience", 0.1)
+    # The line takes five seconds: a question asked too soon waits longer than this.
+    monkeypatch.setattr(Escpos, "patience", 1)
     simulator = EscposSimulator()
     seen: set[str] = set()
     async with PtyHost(tmp_path / "tty", simulator, baud=38400) as host:

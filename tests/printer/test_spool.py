@@ -38,7 +38,7 @@ class Rows(Language):
     """Lines of text; FF ends a label. ENQ is answered with ``40h``, + 1 no paper, + 2 printing."""
 
     questions = (bytes([ENQ]),)
-    patience = 0.2
+    patience = 0.5
     real_time = True
 
     def feed(self, data: bytes) -> list[Heard]:

@@ -235,7 +235,7 @@ class Late(Toledo8217Simulator):
 async def test_a_scale_that_takes_its_time_is_asked_no_faster(tmp_path: Path) -> None:
     simulator = Late(500)
     simulator.delay = 0.06
-    async with bench(tmp_path, simulator) as b:
+    async with bench(tmp_path, simulator, timeout_ms=500) as b:
         for grams in (500, 600, 0):
             simulator.load = grams
             await b.shows(grams)
