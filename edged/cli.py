@@ -8,6 +8,8 @@ answer.
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -194,8 +196,25 @@ def _add_data(commands: _Commands) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
-    options = parser().parse_args(arguments)
-    sys.exit(run(options))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None: it was closed by who started us
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale without ✔ or é, as on stderr
+    try:
+        sys.exit(run(parser().parse_args(arguments)))
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write out what was printed, before Python does it at its end and complains in its own way."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError):  # which says that the reader has enough
+                print(f"edged: cannot write what was asked for: {error.strerror}", file=sys.stderr)
+                sys.exit(FAILED)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -211,7 +230,5 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return OK
     except BrokenPipeError:
-        # `edged export facts | head`: the reader has enough.
-        sys.stderr.close()
-        return OK
+        return OK  # `edged export facts | head`: the reader has enough
     return status

@@ -1,6 +1,7 @@
 """The command line as a technician types it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,33 @@ def test_a_wrong_file_is_status_2(tmp_path: Path) -> None:
     said = edged("check", "-c", str(tmp_path / "none.toml"))
     assert said.returncode == 2
     assert "no such file" in said.stderr
+
+
+def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a technician's shell runs it: what is printed is kept until the end."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", command.replace("edged", f"{sys.executable} -m edged", 1)],
+        env=plain | environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["--help", "decode --list", "check --help"])
+def test_a_reader_that_is_gone_is_no_failure(command: str) -> None:
+    said = shell(f"(edged {command}; echo $? >&2) | true")
+    assert said.stderr == "0\n"
+
+
+def test_a_disk_that_takes_no_answer_is_a_sentence() -> None:
+    said = shell("edged decode --list >/dev/full")
+    assert said.returncode == 1
+    assert said.stderr == "edged: cannot write what was asked for: No space left on device\n"
+
+
+def test_a_locale_without_our_letters() -> None:
+    said = shell("edged decode --help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert r"0110\u2026" in said.stdout
 
 
 def test_decode_one_frame() -> None:
