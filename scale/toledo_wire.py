@@ -197,14 +197,21 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
     codec = Codec()
     events = codec.feed(answer)
     if request[:1] == ECHO_ON:
-        echoed = b"".join(event.data for event in events if isinstance(event, Echoed))
-        return {"kind": "probe", "match": Echo(on=True) in events and echoed == request[1:]}
+        return _probed(request[1:], events, codec.inside)
     if not events:
         return {"kind": "incomplete"} if codec.inside else {"kind": "malformed"}
     fields = _fields(events[-1], unit)
     if request == SELF_TEST_RESULT and isinstance(events[-1], Status):
         fields |= _self_test(events[-1].byte)
     return fields | {"frames": len(events)}
+
+
+def _probed(sent: bytes, events: list[Event], inside: bool) -> dict[str, Any]:
+    echoed = b"".join(event.data for event in events if isinstance(event, Echoed))
+    on = Echo(on=True) in events
+    if (on and sent.startswith(echoed) and sent != echoed) or (inside and not events):
+        return {"kind": "incomplete"}
+    return {"kind": "probe", "match": on and sent == echoed}
 
 
 def _fields(event: Event, unit: str | None) -> dict[str, Any]:

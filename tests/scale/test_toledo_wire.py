@@ -164,6 +164,22 @@ def test_decoding_tells_a_command_without_an_answer_from_silence() -> None:
     assert decode({"request": "57", "response": ""}) == {"kind": "timeout"}
 
 
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        ("02", {"kind": "incomplete"}),
+        ("02 45 0D", {"kind": "incomplete"}),
+        ("02 45 0D 68 65", {"kind": "incomplete"}),
+        ("02 45 0D 68 65 6C 6C 6F", {"kind": "probe", "match": True}),
+        ("02 45 0D 68 65 6C 6C 78", {"kind": "probe", "match": False}),
+        ("02 3F 41 0D", {"kind": "probe", "match": False}),
+        ("FF", {"kind": "probe", "match": False}),
+    ],
+)
+def test_an_echo_that_has_begun_is_no_wrong_echo(answer: str, meaning: dict[str, Any]) -> None:
+    assert decode({"request": "45 68 65 6C 6C 6F", "response": answer}) == meaning
+
+
 def test_the_unit_is_a_scales_unit_in_either_case() -> None:
     frame = "02 30 32 2E 34 36 0D"
     assert decode({"hex": frame, "config": {"unit": "LB"}})["unit"] == "lb"
