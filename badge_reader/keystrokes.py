@@ -134,9 +134,10 @@ def _keys_of(layout: str) -> dict[int, str]:
 
 
 def _accented(dead: str, char: str) -> str:
-    return (
-        unicodedata.normalize("NFC", char + DEAD[dead]) if char not in DEAD else ALONE.get(char, "")
-    )
+    if char in DEAD:
+        return ALONE.get(char, "")
+    letter = unicodedata.normalize("NFC", char + DEAD[dead])
+    return letter if len(letter) == 1 else ALONE.get(dead, "") + char  # there is no such letter
 
 
 def _numbered(number: str) -> str:

@@ -123,6 +123,13 @@ def test_dead_keys_change_the_letter_after_them() -> None:
     assert read(circumflex + press("", "fr"), "fr") == ["^"]
 
 
+def test_an_accent_that_its_letter_cannot_bear_stands_before_it() -> None:
+    """As the keyboards that readers imitate do it: no letter carries a loose accent."""
+    circumflex = [(EV_KEY, 26, 1), (EV_KEY, 26, 0)]
+    assert read(circumflex + press("12", "fr"), "fr") == ["^12"]
+    assert read(circumflex + press("b", "fr"), "fr") == ["^b"]
+
+
 @pytest.mark.parametrize(
     ("number", "char"), [("65", "A"), ("0233", "é"), ("130", "é"), ("29", "\x1d")]
 )
