@@ -112,14 +112,10 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": "card"}
-    words = [text] if _HEX.fullmatch(text.strip()) else text.split()
-    for word in words:
-        low, possible = low24(word), candidates(word)
-        if low:
-            found["low24"] = low
-        if possible:
-            found["candidates"] = possible
-        if not (low or possible):
-            return {"kind": "malformed"}
-    return found if words else {"kind": "malformed"}
+    words = [text] if candidates(text) else text.split()
+    # Of two, one stands for the low 24 bits: the one with the comma, or else that of eight digits.
+    words.sort(key=lambda word: ("," not in word, len(word) != 8))
+    meant = {"low24": low24(words[0]), "candidates": candidates(words[-1])} if words else {}
+    found = {name: value for name, value in meant.items() if value}
+    whole = 0 < len(words) <= len(found)
+    return {"kind": "card", **found} if whole else {"kind": "malformed"}

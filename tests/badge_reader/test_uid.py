@@ -83,6 +83,17 @@ def test_a_card_may_be_typed_as_it_is_printed() -> None:
     assert decode({"input": "0007812345 XYZ"}) == {"kind": "malformed"}
 
 
+@pytest.mark.parametrize("text", ["0007812345 11913561", "11913561 0007812345"])
+def test_the_number_without_a_comma_does_not_hide_the_other(text: str) -> None:
+    found = decode({"input": text})
+    assert found == {"kind": "card", "candidates": ["007734F9", "F9347700"], "low24": "7734F9"}
+
+
+@pytest.mark.parametrize("text", ["119 13561", "7812345 3808980205", "119,13561 008,27885"])
+def test_of_two_numbers_of_a_kind_none_is_dropped_unsaid(text: str) -> None:
+    assert decode({"input": text}) == {"kind": "malformed"}
+
+
 @pytest.mark.parametrize("vector", [{}, {"hex": ""}, {"hex": "0102"}, {"hex": "xx"}])
 def test_decoding_asks_for_what_it_needs(vector: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
