@@ -150,7 +150,7 @@ def decode(vector: Mapping[str, Any]) -> dict[str, Any]:
             "dec10": dec10(uid),
             "hex8": hex8(uid),
             "wiegand24": wiegand24(uid),
-            "events": 1 + sum(a != b for a, b in pairwise(cards)),
+            "events": len(set(cards)),
             **said,
         }
     errors = [event.error for event in events if isinstance(event, Malformed)]

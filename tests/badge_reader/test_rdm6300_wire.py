@@ -76,6 +76,11 @@ def test_a_card_held_is_one_card_until_it_has_been_away() -> None:
     assert held.is_new(one, 4.2)
 
 
+def test_two_cards_held_together_are_two_cards_as_for_the_reader() -> None:
+    other = b"\x0262E3086CED08\x03"
+    assert decode({"hex": (GOOD + other + GOOD + other).hex()})["events"] == 2
+
+
 def test_the_simulator_sends_what_the_data_sheet_shows() -> None:
     reader = Rdm6300Simulator()
     assert reader.frame("62E3086CED") == bytes.fromhex(VECTORS[0]["hex"])
