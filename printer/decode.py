@@ -11,6 +11,7 @@ from printer import encode
 
 _HRI = {"none": 0, "above": 1, "below": 2, "both": 3}
 _CODE_PAGES = {"cp437": 0, "cp850": 2, "cp1252": 16, "cp858": 19}
+_DRAWER_PINS = {0: 0, 1: 1, 2: 0, 5: 1}
 _ECC = {"L": 48, "M": 49, "Q": 50, "H": 51}
 
 
@@ -113,9 +114,12 @@ def _qr(given: _Arguments) -> bytes:
 
 
 def _drawer(given: _Arguments) -> bytes:
-    """ESC p: which connector pin (0: pin 2, 1: pin 5), on and off in units of 2 ms."""
-    pin = given.number("pin", 0, 1, 0)
-    return bytes([0x1B, 0x70, pin, given.number("t1", 0, 255, 25), given.number("t2", 0, 255, 250)])
+    """ESC p: which connector pin (2 or 5, or as on the wire 0 or 1), on and off in 2 ms."""
+    pin = given.number("pin", 0, 5, 0)
+    if pin not in _DRAWER_PINS:
+        raise ValueError(f"pin: one of {', '.join(map(str, _DRAWER_PINS))} expected, not {pin}")
+    times = given.number("t1", 0, 255, 25), given.number("t2", 0, 255, 250)
+    return bytes([0x1B, 0x70, _DRAWER_PINS[pin], *times])
 
 
 _COMMANDS: Mapping[str, Callable[[_Arguments], bytes]] = {

@@ -61,6 +61,8 @@ def test_cut_drawer_and_ean13_in_both_functions() -> None:
 
     assert sent(cmd="cut", feed=5) == "1D 56 41 05"
     assert sent(cmd="drawer", pin=1) == "1B 70 01 19 FA"
+    assert sent(cmd="drawer", pin=2, t1=50) == "1B 70 00 32 FA"
+    assert sent(cmd="drawer", pin=5) == "1B 70 01 19 FA"
     assert sent(cmd="ean13", data="210010400482", function="A").startswith("1D 6B 02 32 31")
     assert sent(cmd="ean13", data="2100104004824").startswith("1D 6B 43 0D 32 31")
     assert sent(cmd="barcode", type="EAN13", data="2100104004824").startswith("1D 6B 43 0D 32")
