@@ -73,9 +73,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def read_toml(file: Path, *, hint: str = "") -> dict[str, Any]:
     """What the file says. Raises `ConfigError`; `hint` is added where there is no file."""
+    text = ""
     try:
         # Windows' editors put a mark before the text.
-        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        text = file.read_bytes().decode("utf-8-sig")
+        return tomllib.loads(text)
     except FileNotFoundError:
         why = f"no such file.{hint}"
     except OSError as error:
@@ -84,8 +86,28 @@ def read_toml(file: Path, *, hint: str = "") -> dict[str, Any]:
         line = error.object[: error.start].count(b"\n") + 1
         why = f"line {line} is not UTF-8 text: save the file as UTF-8."
     except tomllib.TOMLDecodeError as error:
-        why = f"is not valid TOML: {error}."
+        why = f"is not valid TOML: {error}.{_look_alike(text, str(error))}"
+    except (ValueError, RecursionError):  # of thousands of digits or of brackets
+        why = "is not valid TOML: a number or a list is too long."
     raise ConfigError([Problem(file, "", "", why)])
+
+
+def _look_alike(text: str, error: str) -> str:
+    """What to do where `error` is about a value without quotes, or about a character that a word
+    processor or a keyboard put in place of TOML's own, and that looks right.
+    """
+    place = re.search(r"at line (\d+), column (\d+)", error)
+    found = ""
+    if place:
+        line, column = int(place[1]) - 1, int(place[2]) - 1
+        found = text.replace("\r\n", "\n").split("\n")[line][column : column + 1]
+    if found and found in "«»“”„‘’":
+        return ' Type straight quotes there: "…".'
+    if found.isspace() and found not in " \t":
+        return " What looks like a space there is none: type it anew."
+    if error.startswith("Invalid value"):
+        return ' Text stands between quotes: "…".'
+    return ""
 
 
 def problems(
@@ -105,6 +127,13 @@ def _problem(file: Path, model: type[BaseModel], error: ErrorDetails, table: str
     return Problem(file, path, f"{key}{item}", _sentence(model, tables, key, error), number)
 
 
+_TYPES = {
+    "string_type": "must be text between quotes",
+    "list_type": "must be a list between brackets: [ ]",
+}
+"""In the words of the documents."""
+
+
 def _sentence(model: type[BaseModel], tables: Sequence[str], key: str, error: ErrorDetails) -> str:
     match error["type"]:
         case "extra_forbidden":
@@ -117,7 +146,10 @@ def _sentence(model: type[BaseModel], tables: Sequence[str], key: str, error: Er
             return "must be a path between quotes."
         case "too_short":
             return "must hold at least one."
+        case "list_type" if _model_in(_annotation(model, tables, key)):
+            return f"must be written [[{'.'.join([*tables, key])}]], once for each."
     said = error["msg"].removeprefix("Value error, ")
+    said = _TYPES.get(error["type"], said)
     said = re.sub(r"^(Input|String|List|Value) should ", "must ", said).rstrip(".")
     given = error["input"]
     # A number is no secret, and shows what quotes would have changed.
@@ -127,13 +159,25 @@ def _sentence(model: type[BaseModel], tables: Sequence[str], key: str, error: Er
 
 def _keys(model: type[BaseModel], tables: Sequence[str]) -> Iterable[str]:
     """What may stand in a table that lies that deep in `model`."""
+    inner = _inner(model, tables)
+    return inner.model_fields if inner else ()
+
+
+def _annotation(model: type[BaseModel], tables: Sequence[str], key: str) -> Any:
+    inner = _inner(model, tables)
+    field = inner.model_fields.get(key) if inner else None
+    return field.annotation if field else None
+
+
+def _inner(model: type[BaseModel], tables: Sequence[str]) -> type[BaseModel] | None:
+    """The model of a table that lies that deep in `model`."""
     for table in tables:
         field = model.model_fields.get(table)
         inner = _model_in(field.annotation) if field else None
         if inner is None:
-            return ()
+            return None
         model = inner
-    return model.model_fields
+    return model
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

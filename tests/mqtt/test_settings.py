@@ -1,5 +1,6 @@
 """What is wrong with a file is told in its writer's words, all at once, and without a secret."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,20 @@ def test_every_mistake_is_told_at_once_with_its_place_and_never_its_text() -> No
         "[scale.fruit] port: is missing, and there is no default.",
         "[scale.fruit] prot: unknown key. Did you mean 'port'?",
         "[scale.fruit] shops (no. 3): must be a table.",
-        "[scale.fruit] tags (no. 2): must be a valid string (found 7).",
+        "[scale.fruit] tags (no. 2): must be text between quotes (found 7).",
     ]
 
 
 def test_a_whole_file_s_array_of_tables_is_named_as_it_is_written() -> None:
     assert told({"port": "x", "shops": [{"divisions": 0}]}, "") == [
         "[[shops]] (no. 1) divisions: must be greater than or equal to 1 (found 0).",
+    ]
+
+
+def test_a_list_is_told_how_it_is_written() -> None:
+    assert told({"port": "x", "shops": {"divisions": 2}, "tags": "fine"}, "") == [
+        "shops: must be written [[shops]], once for each.",
+        "tags: must be a list between brackets: [ ].",
     ]
 
 
@@ -79,6 +87,26 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -
     with pytest.raises(ConfigError, match=words) as caught:
         read_toml(file)
     assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a = «x»", "column 5). Type straight quotes there"),
+        ("a = “x”", "column 5). Type straight quotes there"),
+        ("a\u00a0= 1", "column 2). What looks like a space there is none"),
+        ("a = hunter2", 'column 5). Text stands between quotes: "…".'),
+        ("a = " + "9" * 5000, "a number or a list is too long."),
+        ("a = " + "[" * 5000, "a number or a list is too long."),
+        ('a = "x', "is not valid TOML: Illegal character"),
+    ],
+)
+def test_toml_that_looks_right_to_a_person(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "f.toml"
+    file.write_bytes(f"b = 1\r\n{line}\r\n".encode())
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        read_toml(file)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_folder_and_nothing_at_all(tmp_path: Path) -> None:
