@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import serial
 import serial.rfc2217
-from support.echo import Echo, fds, until
+from support.echo import Echo, fds, read_exactly, until
 
 from devices import Absent, Lost, Refused, local_port
 from devices.fd_port import FdPort
@@ -206,7 +206,8 @@ async def test_a_device_says_xoff_and_xon():
     os.set_blocking(master, False)
     try:
         async with open_port(os.ttyname(slave), Line(flow="xonxoff")) as port:
-            os.write(master, b"\x13")
+            os.write(master, b"\x13wait")
+            assert await read_exactly(port, 4) == b"wait"  # the kernel has seen what came before
             writing = asyncio.create_task(port.write(b"label"))
             await asyncio.sleep(0.2)
             with pytest.raises(BlockingIOError):
