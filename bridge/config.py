@@ -7,6 +7,7 @@ Secrets are never in the file: it names files, which are read when they are need
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -19,6 +20,7 @@ from mqtt.settings import (
     Problem,
     Table,
     Urls,
+    WholePath,
     nearest,
     problems,
     read_toml,
@@ -31,6 +33,21 @@ def _profile(value: str) -> str:
     if value not in profile.names():
         raise ValueError(f"no such profile.{nearest(value, profile.names())}")
     profile.load(value)
+    return value
+
+
+def _odoo(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # whose text may hold a password
+        sound = False
+    if not sound or " " in value:
+        raise ValueError("Odoo's address looks like https://odoo.example.coop")
+    if parts.username is not None:
+        raise ValueError("no user and no password in the address: see login and password_file")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("Odoo's address ends after the machine and the port, without a path")
     return value
 
 
@@ -48,15 +65,17 @@ class MqttTable(BrokerTable):
 class InboxTable(Table):
     """Where facts are kept on their way to Odoo."""
 
-    folder: Path = Path("/var/lib/edged-bridge")
-    keep_days: int = Field(default=90, ge=8, description="how long settled facts are remembered")
+    folder: WholePath = Path("/var/lib/edged-bridge")
+    keep_days: int = Field(
+        default=90, ge=8, le=36_500, description="how long settled facts are remembered"
+    )
     min_free_mb: int = Field(default=200, ge=1, description="below this, facts stay on the broker")
 
 
 class OdooTable(Table):
     """How to reach a shop's Odoo, as which user."""
 
-    url: str = Field(pattern="^https?://")
+    url: Annotated[str, AfterValidator(_odoo)]
     db: str
     login: str
     password_file: Path = Field(description="holds the password or, better, an API key")

@@ -213,7 +213,15 @@ def _listed(value: object) -> object:
     return re.split(r"\s*,\s*(?=mqtts?://)", value) if isinstance(value, str) else value
 
 
+def _whole(value: Path) -> Path:
+    # Another folder for each place that a command is typed in would be another store.
+    if not value.is_absolute():
+        raise ValueError("write the whole path, from / on")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+WholePath = Annotated[Path, AfterValidator(_whole)]
 Urls = Annotated[
     list[Annotated[str, AfterValidator(_url)]], Field(min_length=1), BeforeValidator(_listed)
 ]

@@ -135,6 +135,40 @@ def test_files_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None
         load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("odoo.example.coop", "looks like https://"),
+        ("ftp://odoo", "looks like https://"),
+        ("https://", "looks like https://"),
+        ("https://odoo:99999", "looks like https://"),
+        ("https://[::1", "looks like https://"),
+        ("https://odoo .coop", "looks like https://"),
+        ("https://u:hunter2@odoo", "no user and no password"),
+        ("https://odoo.example.coop/web", "without a path"),
+        ("https://odoo.example.coop?db=coop", "without a path"),
+    ],
+)
+def test_addresses_of_no_odoo(tmp_path: Path, url: str, said: str) -> None:
+    text = GOOD.replace("https://erp.example.coop", url)
+    with pytest.raises(ConfigError, match=rf"\[site\.odoo\] \(no\. 1\) url: .*{said}") as caught:
+        load(write(tmp_path, text))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["HTTPS://odoo.coop/", "http://127.0.0.1:8069", "http://[::1]:1"])
+def test_addresses_of_an_odoo(tmp_path: Path, url: str) -> None:
+    load(write(tmp_path, GOOD.replace("https://erp.example.coop", url)))
+
+
+@pytest.mark.parametrize("line", ['folder = "inbox"', "keep_days = 99999999999"])
+def test_an_inbox_that_cannot_be(tmp_path: Path, line: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"\[inbox\] (folder: write the whole|keep_days: must be)"
+    ):
+        load(write(tmp_path, f"{GOOD}\n[inbox]\n{line}"))
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "none.toml")
