@@ -9,6 +9,7 @@ part. evdev is imported only here, and only when a reader is opened.
 """
 
 import asyncio
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from badge_reader.keystrokes import EV_SYN, SYN_DROPPED, Keystrokes, decode
 from badge_reader.reader import BadgeRead, BadgeReader
@@ -36,12 +37,21 @@ _KEY_1, _KEY_ENTER, _KEY_KP1 = 2, 28, 79
 class WedgeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    port: str = Field(pattern=r"^/.+$|^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$")
+    port: str
     """A path (``/dev/input/by-id/…-event-kbd``) or the USB ``vendor:product``."""
     layout: Literal["us", "fr", "be", "de", "es", "gb", "it", "ch-fr"] = "us"
     """What the reader is programmed for: scan a known badge and pick the one that reads it."""
     idle_ms: int = Field(default=100, ge=20, le=1000)
     """Silence that ends a scan, for readers that send no Enter."""
+
+    @field_validator("port")
+    @classmethod
+    def _keyboard(cls, port: str) -> str:
+        if not re.fullmatch(r"/.+|[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}", port):
+            raise ValueError(
+                "write a path under /dev/input/by-id, or the USB vendor:product, such as ffff:0035"
+            )
+        return port
 
 
 class WedgeReader(BadgeReader):

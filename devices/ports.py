@@ -5,6 +5,7 @@ bounded time and memory. A driver never sees an errno and never blocks the loop.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["Flow", "Line", "Port", "check_port", "open_port", "plugged"]
 
 _LOOK_EVERY = 0.1
 _PROBE_FIRST, _PROBE_SLOWEST = 0.2, 2.0
+_USB_ID = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
+"""Names a keyboard, which its driver looks for by itself."""
 
 
 class Port(Protocol):
@@ -138,7 +141,9 @@ def _split(url: str) -> SplitResult:
 
 def check_port(url: str) -> None:
     """Raises ValueError, with a sentence, for what cannot be a port; opens nothing."""
-    if ":" not in url and not url.startswith("/"):
+    if url.startswith("/") or _USB_ID.fullmatch(url):
+        return
+    if not url.startswith(("socket:", "rfc2217:", "sim:")):
         raise ValueError("is no path such as /dev/serial/by-id/… and no socket://host:port")
     try:
         parts = urlsplit(url)

@@ -28,6 +28,7 @@ from mqtt.settings import (
     Name,
     Problem,
     Table,
+    WholePath,
     nearest,
     problems,
     read_toml,
@@ -48,7 +49,7 @@ class StationTable(Table):
     coop: str = Field(default="", description="the shop's name, as the screens show it")
     language: Literal["fr", "en", "es"] = "fr"
     timezone: str = "Europe/Paris"
-    data: Path = Path("/var/lib/edged")
+    data: WholePath = Path("/var/lib/edged")
     badge_key_file: Path | None = Field(
         default=None,
         description="the key that hashes badge numbers, the same on the bridge; "
@@ -162,9 +163,8 @@ class _Reader:
         self._ports: dict[str, str] = {}
 
     def config(self) -> Config:
-        for table in self._content.keys() - _TABLES.keys() - set(FAMILIES):
-            known = [*_TABLES, *FAMILIES]
-            self._wrong(table, "", f"unknown table.{nearest(table, known)}")
+        for name in self._content.keys() - _TABLES.keys() - set(FAMILIES):
+            self._unknown(name)
         station = self._table("station", StationTable, required=True)
         mqtt = self._table("mqtt", MqttTable)
         bridge = self._table("bridge", BridgeTable)
@@ -178,6 +178,15 @@ class _Reader:
 
     def _wrong(self, table: str, key: str, message: str) -> None:
         self._problems.append(Problem(self._file, table, key, message))
+
+    def _unknown(self, name: str) -> None:
+        """A table that there is not, or a key above all tables."""
+        if isinstance(self._content[name], Mapping | list):
+            self._wrong(name, "", f"unknown table.{nearest(name, [*_TABLES, *FAMILIES])}")
+            return
+        homes = [f"[{table}]" for table, model in _TABLES.items() if name in model.model_fields]
+        home = " or ".join(homes) or "the line of its table, such as [station]"
+        self._wrong("", name, f"stands in no table: move it below {home}.")
 
     def _table(self, name: str, model: type[T], *, required: bool = False) -> T | None:
         given = self._content.get(name)
@@ -203,6 +212,10 @@ class _Reader:
             tables = self._content.get(family, {})
             if not isinstance(tables, Mapping):
                 self._wrong(family, "", f"must hold tables, such as [{family}.door].")
+                continue
+            if isinstance(tables.get("driver"), str):
+                why = f"this {family} has no name: write [{family}.NAME], a name that you choose."
+                self._wrong(family, "", why)
                 continue
             for name, given in tables.items():
                 table = f"{family}.{name}"
@@ -243,8 +256,9 @@ class _Reader:
     def _port(self, table: str, settings: BaseModel) -> bool:
         """Whether the device's port, if its driver has one, is its own and may be one."""
         port = getattr(settings, "port", None)
-        if not isinstance(port, str):
+        if not isinstance(port, str | Path):
             return True
+        port = str(port)
         try:
             check_port(port)
         except ValueError as error:
@@ -293,4 +307,6 @@ class _Reader:
     def _named(self, family: Family) -> list[str]:
         """The devices of a family that the file speaks of, also where they are not understood."""
         tables = self._content.get(family)
-        return list(tables) if isinstance(tables, Mapping) else []
+        if not isinstance(tables, Mapping):
+            return []
+        return [name for name, given in tables.items() if isinstance(given, Mapping | list)]

@@ -150,11 +150,42 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         (GOOD.replace("[mqtt]", 'timezone = "Mars"\n[mqtt]'), ["timezone: unknown time zone."]),
         (GOOD.replace("[mqtt]", "data = 3\n[mqtt]"), ["[station] data: must be a path"]),
         (GOOD.replace("[screens.scale]", "[screens]\nscale = 1\n[x]"), ["scale: must be a table"]),
+        (GOOD.replace("[scale.balance]", "[scale]"), ["[scale] this scale has no name", "NAME]"]),
+        ('site = "x"\n' + GOOD, ["toml: site: stands in no table: move it below [station]."]),
+        ("watch = 1\n" + GOOD, ["toml: watch: stands in no table", "such as [station]"]),
+        (GOOD.replace("socket:", "tcp:"), ["[printer.labels] port: is no path"]),
+        (GOOD.replace("socket://", ""), ["[printer.labels] port: is no path"]),
+        (
+            GOOD + "".join(f'[camera.{x}]\ndriver="v4l2"\nport="/dev/video0"\n' for x in "ab"),
+            ["[camera.b] port: is already used by [camera.a]"],
+        ),
+        (GOOD.replace("[mqtt]", 'data = "~/x"\n[mqtt]'), ["[station] data: write the whole path"]),
+        (GOOD + "min_g = 15000", ["[screens.scale] max_g: must be more than min_g"]),
+        (GOOD + "stale_h = inf", ["[screens.scale] stale_h: must be less", "found inf"]),
+        (GOOD.replace('= "labels"', '= "La bels"'), ["[screens.scale] printer: a name has a–z"]),
+        (
+            GOOD + '[badge_reader.door]\ndriver="keyboard-wedge"\nport="ffff:35"',
+            ["[badge_reader.door] port: write a path", "such as ffff:0035"],
+        ),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, words: list[str]) -> None:
     told = problems(tmp_path, text)
-    assert any(all(word in line for word in words) for line in told), told
+    assert any(all(word in f"toml: {line}" for word in words) for line in told), told
+
+
+def test_a_keyboard_s_port_may_be_its_usb_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(GOOD + '[badge_reader.door]\ndriver="keyboard-wedge"\nport="ffff:0035"')
+    assert len(load(file).devices) == 3
+
+
+def test_a_table_without_a_name_is_told_once(tmp_path: Path) -> None:
+    told = problems(tmp_path, GOOD.replace("[scale.balance]", "[scale]"))
+    assert [line.split(":")[0] for line in told] == [
+        "[scale] this scale has no name",
+        "[screens.scale] scale",
+    ]
 
 
 def test_several_simulators_of_one_kind(tmp_path: Path) -> None:
