@@ -19,7 +19,7 @@ from bridge.site import Site
 from bridge.status import status
 from bridge.thread import OneThread
 from mqtt.link import Address, Gone, Incoming, Link, NotAllowed, Session
-from mqtt.secrets import read_secret
+from mqtt.secrets import mqtt_password
 from mqtt.topics import StationTopics, parse
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _addresses(config: BridgeConfig) -> list[Address]:
     mqtt = config.mqtt
     if mqtt.url is None:
         raise ValueError("[mqtt] url: is missing, and EDGED_MQTT_URL does not give it either")
-    return mqtt.addresses(password=read_secret(mqtt.password_file) if mqtt.password_file else None)
+    return mqtt.addresses(password=mqtt_password(mqtt.password_file))
 
 
 class _Bridge:

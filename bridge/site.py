@@ -53,7 +53,10 @@ class Site:
         self._post = post
         names = profile.load(table.odoo.profile)
         self.odoo = Odoo(table.name, _wire(table))
-        self.directory = Directory(names, table.members, read_badge_key(table.badge_key_file))
+        badge_key = read_badge_key(
+            table.badge_key_file, where=f"[[site]] {table.name} badge_key_file"
+        )
+        self.directory = Directory(names, table.members, badge_key)
         self.shelf = (
             Shelf(table.name, names, table.products, table.odoo.company)
             if table.products.enabled and names.product
@@ -176,6 +179,8 @@ def _wire(table: SiteTable) -> JsonRpc:
     context: dict[str, Any] = {"lang": odoo.language}
     if odoo.company is not None:
         context["allowed_company_ids"] = [odoo.company]
-    return JsonRpc(
-        odoo.url, odoo.db, odoo.login, lambda: read_secret(odoo.password_file), context=context
-    )
+
+    def password() -> str:
+        return read_secret(odoo.password_file, where="[site.odoo] password_file")
+
+    return JsonRpc(odoo.url, odoo.db, odoo.login, password, context=context)

@@ -125,7 +125,7 @@ def station_badge_key(config: Config) -> bytes:
     try:
         if named is None:
             make_badge_key(path)
-        return read_badge_key(path)
+        return read_badge_key(path, where="[station] badge_key_file" if named else "")
     except (SecretError, OSError) as error:
         raise CannotStart(str(error)) from error
 
@@ -136,7 +136,7 @@ def _uplink(config: Config, store: Store, devices: Mapping[str, Device]) -> Upli
     try:
         return Uplink(config, config.mqtt, store, devices)
     except SecretError as error:
-        raise CannotStart(f"[mqtt] password_file: {error}") from error
+        raise CannotStart(str(error)) from error
 
 
 async def _core(config: Config, station: Station, uplink: Uplink | None) -> None:

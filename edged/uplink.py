@@ -17,7 +17,7 @@ from edged.delivery import Delivery
 from edged.downlink import Downlink
 from edged.reports import Reports
 from mqtt.link import Address, Link, LinkState, NotAllowed, Session
-from mqtt.secrets import read_secret
+from mqtt.secrets import mqtt_password
 from mqtt.topics import StationTopics
 from store import Store
 
@@ -34,8 +34,7 @@ class Uplink:
     ) -> None:
         self._config = config
         self._mqtt = mqtt
-        password = read_secret(mqtt.password_file) if mqtt.password_file else None
-        self._addresses = mqtt.addresses(password=password)
+        self._addresses = mqtt.addresses(password=mqtt_password(mqtt.password_file))
         topics = StationTopics(mqtt.root, config.station.site, config.station.name)
         # No slash, of which rumqttd dies, and nothing that a name may hold: no two are alike.
         self._client_id = f"{config.station.site}_{config.station.name}"

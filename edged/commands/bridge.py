@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
     try:
         asyncio.run(_run(config))
     except SecretError as error:
-        print(f"edged bridge: {error}", file=sys.stderr)
+        print(f"{options.config}: {error}", file=sys.stderr)
         return FAILED
     except ValueError as error:  # the broker's address, which loading need not have
         print(f"{options.config}: {error}", file=sys.stderr)

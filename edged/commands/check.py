@@ -66,11 +66,11 @@ def _files(config: Config) -> Iterator[str]:
         yield f"[mqtt] ca, cert, key: cannot be used together: {error.strerror or error}."
 
 
-def _secret(where: str, path: Path, read: Callable[[Path], object]) -> Iterator[str]:
+def _secret(where: str, path: Path, read: Callable[..., object]) -> Iterator[str]:
     try:
-        read(path)
+        read(path, where=where)
     except SecretError as error:
-        yield f"{where}: {error}"
+        yield str(error)
     if path.is_file() and path.stat().st_mode & stat.S_IROTH:
         yield f"{where}: {path} can be read by everybody: `chmod o= {path}`."
 
