@@ -17,7 +17,7 @@ from devices import Lost
 from devices.health import State
 from devices.simulate import PtyHost, TcpHost
 from printer import NotPrinted, Paper, spool
-from printer.escpos import Escpos, EscposSettings
+from printer.escpos import Escpos, EscposPrinter, EscposSettings
 from printer.language import SILENT, Condition, Finished, Reply, Told
 from printer.simulate import EscposSimulator
 
@@ -179,22 +179,29 @@ async def test_a_printer_that_falls_silent_in_a_job_may_have_printed(
 
 
 class Breaking(EscposSimulator):
-    """Answers the last question well, and breaks."""
+    """Answers the last question well, is given a label to print, and breaks."""
 
-    breaks = False
+    job: asyncio.Task[None] | None = None
+
+    def __init__(self, printer: EscposPrinter) -> None:
+        super().__init__()
+        self.printer = printer
 
     def _answer(self, question: int) -> None:
         super()._answer(question)
-        if question == 4 and self.breaks:
+        if question == 4 and self.job is None:
+            self.job = asyncio.create_task(self.printer.print(APPLES))
             self.broken = True
 
 
-async def test_what_it_says_by_itself_is_newer_than_its_answers() -> None:
-    simulator = Breaking()
-    async with printing(simulator) as (printer, _):
-        simulator.breaks = True
+async def test_what_it_says_by_itself_is_newer_than_its_answers(tmp_path: Path) -> None:
+    printer = driver(str(tmp_path / "tty"))
+    simulator = Breaking(printer)
+    async with PtyHost(tmp_path / "tty", simulator), running(printer):
+        await until(lambda: simulator.job)
+        assert simulator.job
         with pytest.raises(NotPrinted) as failure:
-            await printer.print(APPLES)
+            await simulator.job
         assert (failure.value.key, failure.value.sure) == ("printer.error", True)
 
 

@@ -50,7 +50,8 @@ async def test_late_answers_that_come_in_a_crowd_are_not_taken_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The drawer's pin in answer 1 is the bit of an open cover in answer 2."""
-    monkeypatch.setattr(Escpos, "patience", 0.2)
+    monkeypatch.setattr(Escpos, "patience", 0.5)
+    monkeypatch.setattr(spool, "SETTLING", 0.6)
     monkeypatch.setattr(spool, "POLL", 0.05)
     asked: list[int] = []
     kept = b""

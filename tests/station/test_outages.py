@@ -30,8 +30,7 @@ class Person:
     async def weighs(self) -> None:
         hands = self.shop.hands
         await self.shop.bench.act("balance", "put", "482")
-        await hands.sees("scale", {"pick", "ready"})
-        if await hands.state("scale") == "pick":
+        if await hands.sees("scale", {"pick", "ready"}) == "pick":
             await hands.insist("scale", "pick", await self._product(), "ready")
         await hands.insist("scale", "print", "", "take")
         self.labels += 1
