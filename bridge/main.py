@@ -34,18 +34,33 @@ HOUSEKEEPING_S = 3600.0
 NOT_ALLOWED_WAIT_S = 60.0
 
 
+class CannotOpen(Exception):
+    """The inbox cannot be opened; the message names its folder and says why."""
+
+
 async def run(config: BridgeConfig) -> None:
-    """Serve the sites until cancelled. Raises `SecretError`, or ValueError without a usable URL."""
+    """Serve the sites until cancelled. Raises `SecretError`, `CannotOpen`, or ValueError without
+    a usable URL.
+    """
     addresses = _addresses(config)
     thread = OneThread("inbox")
     try:
-        inbox = await thread(Inbox, config.inbox.folder, min_free_mb=config.inbox.min_free_mb)
+        inbox = await _inbox(config, thread)
         try:
             await _Bridge(config, addresses, inbox, thread).run()
         finally:
             await thread(inbox.close)
     finally:
         thread.close()
+
+
+async def _inbox(config: BridgeConfig, thread: OneThread) -> Inbox:
+    table = config.inbox
+    try:
+        return await thread(Inbox, table.folder, min_free_mb=table.min_free_mb)
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CannotOpen(f"[inbox] folder: {table.folder} cannot be used: {why}") from error
 
 
 def _addresses(config: BridgeConfig) -> list[Address]:

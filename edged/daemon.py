@@ -166,9 +166,10 @@ async def _serve(app: Starlette, port: int) -> None:
     try:
         await serve(app, port=port, listening=_ready)
     except OSError as error:
-        why = error.strerror or str(error)
-        if error.errno == errno.EADDRINUSE:
-            why = "is used by another program (another edged?)"
+        why = {
+            errno.EADDRINUSE: "is used by another program (another edged?)",
+            errno.EACCES: "is for root alone: take one from 1024 on",
+        }.get(error.errno or 0, error.strerror or str(error))
         raise CannotStart(f"[kiosk] port: {port} {why}") from error
 
 

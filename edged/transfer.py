@@ -280,13 +280,15 @@ class _Seen:
     def refuse_twice(self, table: Table, lines: list[tuple[int, dict[str, object]]]) -> None:
         mistakes = []
         for line, cells in lines:
-            here = (table.file, line)
-            file, before = self._first.setdefault(cells[self._column], here)
-            if (file, before) != here:
-                where = f"line {before}" if file == table.file else f"{file}, line {before}"
-                mistakes.append(
-                    Mistake(table.file, line, self._column, f"the same as in {where}: remove one")
-                )
+            value = cells[self._column]
+            if value not in self._first:
+                self._first[value] = (table.file, line)
+                continue
+            file, before = self._first[value]
+            where = f"line {before}" if file == table.file else f"{file}, line {before}"
+            mistakes.append(
+                Mistake(table.file, line, self._column, f"the same as in {where}: remove one")
+            )
         if mistakes:
             raise ImportRefused(mistakes)
 

@@ -173,8 +173,14 @@ def snapshot(path: Path) -> sqlite3.Connection:
     try:
         reader = connect_reader(path)
     except sqlite3.Error as error:
-        if not path.exists():
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
             raise StoreError("store.missing", path=str(path)) from None
+        except PermissionError:
+            raise StoreError("store.permission", path=str(path)) from None
+        except OSError:
+            pass  # SQLite's own words are as good
         raise unreadable(path, error) from error
     copy = sqlite3.connect(":memory:")
     try:

@@ -27,15 +27,18 @@ def main(options: argparse.Namespace) -> int:
         try:
             return _parked(config, options)
         except (OSError, sqlite3.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             print(
-                f"edged bridge: {config.inbox.folder}: {error}. Run this as the bridge's user.",
+                f"edged bridge: {config.inbox.folder}: {why}. Run this as the bridge's user.",
                 file=sys.stderr,
             )
             return FAILED
     logs.set_up(verbose=options.verbose)
+    from bridge.main import CannotOpen
+
     try:
         asyncio.run(_run(config))
-    except SecretError as error:
+    except (SecretError, CannotOpen) as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return FAILED
     except ValueError as error:  # the broker's address, which loading need not have

@@ -257,7 +257,12 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     status, out, err = await edged("bridge", "--parked", "-c", file)
     assert (status, out) == (1, "")
     assert err.startswith(f"edged bridge: {folder}: ")
-    assert err.endswith("Run this as the bridge's user.\n")
+    assert err.endswith(": File exists. Run this as the bridge's user.\n")
+    (folder.parent / "badge.key").write_text("ab" * 32)
+    file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
+    status, out, err = await edged("bridge", "-c", file)
+    assert (status, out) == (1, "")
+    assert err == f"{file}: [inbox] folder: {folder} cannot be used: File exists\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 999])

@@ -1,6 +1,7 @@
 """The daemon as a process: what it survives, what it says when it cannot start."""
 
 import asyncio
+import errno
 import json
 import re
 import signal
@@ -11,8 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from starlette.applications import Starlette
 from support.hands import Hands
 
+import edged.daemon
 from store import Store
 
 STATION = """
@@ -112,6 +116,17 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
             assert await daemon.process.wait() == 1
     assert f"{port} is used by another program" in said
     assert "Traceback" not in said
+
+
+async def test_a_port_for_root_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "error while attempting to bind on address")
+
+    monkeypatch.setattr(edged.daemon, "serve", refused)
+    with pytest.raises(
+        edged.daemon.CannotStart, match=r"port: 80 is for root alone: take one from"
+    ):
+        await edged.daemon._serve(Starlette(), 80)
 
 
 async def test_a_private_broker_without_room_takes_nothing_down(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -173,6 +174,15 @@ async def test_the_same_badge_or_product_in_two_files_is_told(tmp_path):
     assert told.startswith("1.csv, line 2, id: the same")
 
 
+async def test_one_file_given_twice_is_told(tmp_path):
+    file = write(tmp_path, "members.csv", MEMBERS)
+    async with opened(tmp_path) as store:
+        with pytest.raises(ImportRefused) as refused:
+            await import_files(store, [file, file], KEY)
+    assert len(refused.value.mistakes) == 3
+    assert str(refused.value).startswith(f"{file}, line 2, badge: the same as in line 2")
+
+
 async def test_empty_columns_that_a_spreadsheet_adds_are_nothing(tmp_path):
     file = write(tmp_path, "members.csv", MEMBERS.replace("\n", ";;\n") + ";;;;;;;\n")
     async with opened(tmp_path / "store") as store:
@@ -312,3 +322,13 @@ def test_there_is_nothing_to_export_without_a_store(tmp_path):
     with pytest.raises(StoreError) as refused:
         kept_facts(tmp_path)
     assert refused.value.key == "store.missing"
+
+
+def test_a_store_in_a_folder_of_somebody_else_is_told(tmp_path, monkeypatch):
+    def denied(_path, **_options):
+        raise PermissionError(13, "Permission denied")  # what the kernel says to all but root
+
+    monkeypatch.setattr(Path, "stat", denied)
+    with pytest.raises(StoreError) as refused:
+        kept_facts(tmp_path)
+    assert refused.value.key == "store.permission"
