@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import webbrowser
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from edged import logs
 from edged.cli import FAILED, OK
@@ -27,7 +29,7 @@ def main(options: argparse.Namespace) -> int:
 
 async def _demo(options: argparse.Namespace) -> int:
     from edged.demo.panel import build
-    from edged.demo.stage import Stage
+    from edged.demo.stage import DidNotStart, Stage
     from kiosk.server import serve
 
     stopping = asyncio.Event()
@@ -41,12 +43,15 @@ async def _demo(options: argparse.Namespace) -> int:
         panel = asyncio.create_task(
             serve(build(stage), port=options.bench_port, listening=told.set_result)
         )
-        bench = await told
-        _tell(stage.url, bench)
+        either: set[asyncio.Future[Any]] = {told, panel}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if panel.done():
+            raise DidNotStart(_no_port(options.bench_port, panel.exception()))
+        _tell(stage.url, told.result())
         if not options.no_browser and _has_display():
             for page in ("status", "photo", "scale", "entrance"):
                 webbrowser.open(f"{stage.url}/{page}")
-            webbrowser.open(f"http://127.0.0.1:{bench}/")
+            webbrowser.open(f"http://127.0.0.1:{told.result()}/")
         assert stage.daemon is not None
         ended = asyncio.create_task(stage.daemon.wait())
         stop = asyncio.create_task(stopping.wait())
@@ -54,6 +59,12 @@ async def _demo(options: argparse.Namespace) -> int:
         for task in (ended, stop, panel):
             task.cancel()
         return OK if stopping.is_set() else FAILED
+
+
+def _no_port(port: int, error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"--bench-port: {port} is used by another program; 0 takes a free one"
+    return f"--bench-port: {port}: {error}"
 
 
 def _has_display() -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -385,3 +386,18 @@ async def test_a_parked_fact_is_one_line_with_odoos_own_words(tmp_path: Path) ->
     status, _, err = await edged("bridge", "-c", file)
     assert status == 2
     assert "[mqtt] url" in err
+
+
+# --- demo --------------------------------------------------------------------------------------
+
+
+async def test_a_demo_whose_workbench_has_no_port_ends_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        async with asyncio.timeout(30):
+            status, out, err = await edged(
+                "demo", "--no-browser", "--port=0", f"--bench-port={port}", f"--dir={tmp_path}"
+            )
+    assert (status, out) == (1, "")
+    assert f"--bench-port: {port} is used by another program" in err
+    assert "Traceback" not in err
