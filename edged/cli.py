@@ -12,6 +12,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import edged
@@ -136,9 +137,16 @@ def _add_bench(commands: _Commands) -> None:
     trial.add_argument("family", choices=["badge_reader", "scale", "printer", "camera"])
     trial.add_argument("name", help="its name in the file, as in [scale.NAME]")
     trial.add_argument(
-        "--seconds", type=float, default=10, metavar="N", help="how long (default 10)"
+        "--seconds", type=_seconds, default=10.0, metavar="N", help="how long (default 10)"
     )
     trial.add_argument("--output", type=Path, metavar="FILE", help="camera: where the picture goes")
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) <= 3600:
+            return seconds
+    raise argparse.ArgumentTypeError(f"more than 0, at most 3600, not {text}")
 
 
 def _add_decode(commands: _Commands) -> None:

@@ -67,6 +67,13 @@ def test_a_locale_without_our_letters() -> None:
     assert r"0110\u2026" in said.stdout
 
 
+@pytest.mark.parametrize("seconds", ["nan", "-1", "0", "inf", "ten"])
+def test_a_trial_lasts_a_number_of_seconds(seconds: str) -> None:
+    said = edged("try", "scale", "any", f"--seconds={seconds}")
+    assert said.returncode == 2
+    assert f"--seconds: more than 0, at most 3600, not {seconds}" in said.stderr
+
+
 def test_decode_one_frame() -> None:
     said = edged("decode", "mettler-8217", "--hex", "02 30 31 2E 32 33 34 0D")
     assert said.returncode == 0
