@@ -60,7 +60,10 @@ async def _inbox(config: BridgeConfig, thread: OneThread) -> Inbox:
         return await thread(Inbox, table.folder, min_free_mb=table.min_free_mb)
     except (OSError, sqlite3.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise CannotOpen(f"[inbox] folder: {table.folder} cannot be used: {why}") from error
+        raise CannotOpen(
+            f"[inbox] folder: {table.folder} cannot be used: {why}. "
+            "The bridge's user must own it, on a disk with room."
+        ) from error
 
 
 def _addresses(config: BridgeConfig) -> list[Address]:

@@ -8,6 +8,7 @@ import asyncio
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import bridge.config
@@ -55,8 +56,8 @@ def _files(config: Config) -> Iterator[str]:
     if mqtt.key is not None:
         yield from _secret("[mqtt] key", mqtt.key, read_secret)
     for key, path in (("ca", mqtt.ca), ("cert", mqtt.cert)):
-        if path is not None and not path.is_file():
-            yield f"[mqtt] {key}: {path}: no such file."
+        if path is not None and (why := _unreadable(path)):
+            yield f"[mqtt] {key}: {path}: {why}."
             return
     try:
         for address in mqtt.addresses(password=None):
@@ -71,8 +72,19 @@ def _secret(where: str, path: Path, read: Callable[..., object]) -> Iterator[str
         read(path, where=where)
     except SecretError as error:
         yield str(error)
-    if path.is_file() and path.stat().st_mode & stat.S_IROTH:
-        yield f"{where}: {path} can be read by everybody: `chmod o= {path}`."
+    with suppress(OSError):  # said above; or a credential, to whose rights systemd sees
+        if path.stat().st_mode & stat.S_IROTH:
+            yield f"{where}: {path} can be read by everybody: `chmod o= {path}`."
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        path.read_bytes()
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return ""
 
 
 async def ask(config: Config) -> list[Health]:

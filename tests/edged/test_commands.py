@@ -141,6 +141,17 @@ async def test_check_looks_at_certificates(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("key", ["password_file", "ca"])
+async def test_check_may_not_even_look(station: Path, tmp_path: Path, key: str) -> None:
+    """As in a folder of another user; root may look everywhere, but not at so long a name."""
+    text = f'[mqtt]\nurl = "mqtts://x"\n{key} = "{tmp_path / ("x" * 300)}"\n'
+    station.write_text(station.read_text() + text)
+    status, _, err = await edged("check", "--offline", "-c", station)
+    assert status == 3
+    assert f"[mqtt] {key}: " in err
+    assert "cannot be read: File name too long" in err
+
+
 async def test_check_reads_the_bridge_s_file_of_a_one_box_shop(tmp_path: Path) -> None:
     from edged.demo.files import write_bridge, write_station
 
@@ -263,7 +274,7 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
     status, out, err = await edged("bridge", "-c", file)
     assert (status, out) == (1, "")
-    assert err == f"{file}: [inbox] folder: {folder} cannot be used: File exists\n"
+    assert err.startswith(f"{file}: [inbox] folder: {folder} cannot be used: File exists. The ")
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 999])
