@@ -71,8 +71,6 @@ def test_ten_taps_on_print_are_one_attempt_also_when_it_fails(stage: Stage, watc
 
 
 def test_nobody_sees_the_face_of_the_person_before(stage: Stage, watch: Watch) -> None:
-    # The mirror stands long enough to be looked at, also on a busy machine.
-    stage.booth.framing_s = 3.0
     watched = watch("photo")
     page, camera = watched.page, stage.bench.camera
     flowing = camera.frames.set

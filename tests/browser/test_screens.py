@@ -113,12 +113,12 @@ def test_a_photo_from_badge_to_kept(stage: Stage, watch: Watch) -> None:
     page = watched.page
     stage.do(stage.bench.reader.show, CAMILLE)
     page.wait_for_selector("main.is-consent")
-    time.sleep(0.3)
+    time.sleep(0.5)
     page.click("text=Commencer")
     watched.until("document.querySelector('.mirror')?.naturalWidth > 0")
     page.wait_for_selector("main.is-review")
     watched.until("document.querySelector('.shot')?.naturalWidth > 0")
-    time.sleep(0.3)
+    time.sleep(0.5)
     page.click("text=Oui, l’utiliser")
     page.wait_for_selector("main.is-kept")
     assert len(stage.wait(stage.bench.facts("photo"))) == 1

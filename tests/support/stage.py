@@ -55,7 +55,8 @@ class Stage:
             self.entrance = made.entrance()
             self.weighing = made.weighing()
             self.booth = made.booth()
-            self.booth.framing_s, self.booth.second_s = 0.3, 0.2
+            # The mirror stands long enough to be looked at, also on a busy machine.
+            self.booth.framing_s, self.booth.second_s = 3.0, 0.2
             screens = (self.entrance, self.weighing, self.booth)
             self.screens: dict[str, Any] = {screen.name: screen for screen in screens}
             app = build(made.station, self.entrance, self.weighing, self.booth)
