@@ -2,7 +2,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PACKAGES := edged devices badge_reader scale printer camera mqtt store kiosk bridge
+PACKAGES := edged devices badge_reader scale printer camera mqtt store durable kiosk bridge
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo service test bench lint types docs lock vm check clean

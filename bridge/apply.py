@@ -28,8 +28,8 @@ from bridge.inbox import Inbox
 from bridge.ledger import Fact, Station
 from bridge.odoo import Odoo
 from bridge.profile import Profile
-from bridge.thread import OneThread
 from bridge.wire import Denied, Final, OdooError, ProgrammingFault, Unavailable
+from durable.thread import OneThread
 from mqtt.messages import FACT_KINDS, Message
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,12 @@ disk before it has its name, and is given out only when it is what its fact says
 
 import contextlib
 import hashlib
-import os
 import re
 import time
 from collections.abc import Container
 from pathlib import Path
+
+from durable.files import write_whole
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UNCLAIMED_S = 7 * 86_400
@@ -30,18 +31,7 @@ class Blobs:
 
     def put(self, fact_id: str, content: bytes) -> None:
         """Write and fsync; the last one put under a name counts. Raises OSError."""
-        part = self._folder / f"{fact_id}.part"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(self._folder / fact_id)
-        directory = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(self._folder / fact_id, content)
 
     def get(self, fact_id: str, sha256: str, size: int) -> bytes | None:
         """The bytes, if they are there and the right ones."""

@@ -17,7 +17,7 @@ from bridge.post import Post
 from bridge.replay import Replays
 from bridge.site import Site
 from bridge.status import status
-from bridge.thread import OneThread
+from durable.thread import OneThread
 from mqtt.link import Address, Gone, Incoming, Link, NotAllowed, Session
 from mqtt.secrets import mqtt_password
 from mqtt.topics import StationTopics, parse

@@ -20,9 +20,9 @@ from bridge.members import Directory
 from bridge.odoo import Odoo
 from bridge.post import Post
 from bridge.products import Shelf
-from bridge.thread import OneThread
 from bridge.wire import Denied, OdooError, Unavailable
 from bridge.wire.jsonrpc import JsonRpc
+from durable.thread import OneThread
 from mqtt.messages import Ask, Message
 from mqtt.secrets import read_badge_key, read_secret
 from mqtt.topics import SiteTopics

@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.inbox import Inbox
 from bridge.site import Site
-from bridge.thread import OneThread
+from durable.thread import OneThread
 
 
 async def status(inbox: Inbox, thread: OneThread, sites: Iterable[Site]) -> dict[str, Any]:

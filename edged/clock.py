@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from durable.errors import StoreFull
 from mqtt.messages import Clock, ClockData
 from store.envelope import boot_id, uptime_ms
-from store.errors import StoreFull
 from store.outbox import Outbox
 
 _STA_UNSYNC = 0x0040

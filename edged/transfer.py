@@ -18,12 +18,13 @@ from typing import Any, Literal, TextIO
 
 from badge_reader.number import candidates
 from devices.ean import is_digits, valid
+from durable.sqlite import snapshot, unreadable
 from edged.tables import Column, ImportRefused, Mistake, Table, parse, read
 from mqtt.digest import catalogue_digest
 from mqtt.identity import badge_hash
 from mqtt.messages import Catalogue, Entry, Product, Rule
 from store.nomenclature import LabelRefused, label_code
-from store.schema import snapshot, unreadable
+from store.schema import MIGRATIONS
 from store.store import FILE, Store
 
 _LARGEST = 2**31 - 1
@@ -301,7 +302,7 @@ def kept_facts(folder: Path) -> list[dict[str, Any]]:
 
     Works on a copy: the daemon may be running. Raises `StoreError`.
     """
-    copy = snapshot(folder / FILE)
+    copy = snapshot(folder / FILE, len(MIGRATIONS))
     try:
         return [
             _exported(json.loads(body), _STATES[state], why)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from badge_reader import BadgeRead
 from badge_reader.number import candidates
 from devices import DeviceError, Value
+from durable.errors import StoreFull
 from kiosk.missing import camera_of, reader_of
 from kiosk.screen import Screen, Timer, trouble
 from kiosk.settings import PhotoSettings
@@ -21,7 +22,6 @@ from kiosk.station import Station
 from kiosk.words import Language, language_of
 from mqtt.identity import badge_hash
 from mqtt.messages import Consent, Entry, PhotoData
-from store.errors import StoreFull
 
 log = logging.getLogger(__name__)
 

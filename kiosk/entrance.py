@@ -13,6 +13,7 @@ from typing import Literal
 from badge_reader import BadgeRead
 from badge_reader.number import candidates
 from devices import Value
+from durable.errors import StoreFull
 from kiosk.missing import reader_of
 from kiosk.screen import Screen, Timer, trouble
 from kiosk.settings import EntranceSettings
@@ -20,7 +21,6 @@ from kiosk.station import Station
 from kiosk.words import Language, language_of
 from mqtt.identity import badge_hash
 from mqtt.messages import BadgeData, Entry
-from store.errors import StoreFull
 
 Shown = Literal["ok", "warn", "stop", "unknown", "no_directory"]
 

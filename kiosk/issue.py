@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from devices import DeviceError
+from durable.errors import StoreFull
 from kiosk.ticket import Action, Ticket
 from printer import Label, NotPrinted, Printer
 from store import Store
-from store.errors import StoreFull
 
 log = logging.getLogger(__name__)
 

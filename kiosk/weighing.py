@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices import DeviceError, Value
+from durable.errors import StoreFull
 from kiosk.issue import Issuer, Problem, WeightChanged
 from kiosk.load import Load, Pan, load_of
 from kiosk.missing import printer_of, scale_of
@@ -24,7 +25,6 @@ from kiosk.weighing_page import WeighingPage
 from mqtt.messages import Product
 from printer import Label, NotPrinted, Paper, Printer
 from scale import Tares, Zeroes
-from store.errors import StoreFull
 from store.nomenclature import LabelRefused
 
 log = logging.getLogger(__name__)

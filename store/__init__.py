@@ -3,7 +3,7 @@
 Knows no network and no device. `Store.open` gives all of it.
 """
 
-from store.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
+from durable.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
 from store.store import Store
 
 __all__ = ["Store", "StoreBusy", "StoreError", "StoreFull", "StoreTooNew"]

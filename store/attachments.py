@@ -6,11 +6,11 @@ at the next start, and nobody was promised anything about it.
 """
 
 import contextlib
-import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from store.errors import refusal
+from durable.errors import refusal
+from durable.files import write_whole
 
 
 class Attachments:
@@ -34,28 +34,12 @@ class Attachments:
 
     def write(self, fact_id: str, content: bytes) -> None:
         """Put `content` on the disk, fsync of file and folder included. Raises `StoreFull`."""
-        path = self.path(fact_id)
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self._folder)
+            write_whole(self.path(fact_id), content)
         except OSError as error:
-            self.remove([fact_id])
             raise refusal(error) from error
 
     def remove(self, fact_ids: Iterable[str]) -> None:
         for fact_id in fact_ids:
             with contextlib.suppress(OSError):
                 self.path(fact_id).unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

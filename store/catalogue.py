@@ -6,8 +6,8 @@ The one rule: what the screen reads is in memory; a new catalogue replaces it on
 import sqlite3
 
 from devices import Value
+from durable.writer import Change, Connection, Writer
 from mqtt.messages import Catalogue
-from store.writer import Change, Connection, Writer
 
 
 class CatalogueStore:

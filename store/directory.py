@@ -17,12 +17,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from devices import Value
+from durable.errors import refusal
+from durable.writer import Change, Connection, Writer
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Entry
-from store.errors import refusal
 from store.schema import get_meta, set_meta
-from store.writer import Change, Connection, Writer
 
 T = TypeVar("T")
 

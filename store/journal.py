@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from store.writer import Connection, Writer
+from durable.writer import Connection, Writer
 
 KEEP = 2000
 Level = Literal["info", "warning", "error"]

@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 
 from devices import Value
+from durable.errors import StoreFull
+from durable.reserve import Reserve
+from durable.writer import Connection, Writer
 from mqtt.messages import Ack, Clock, Envelope, Message
 from store.attachments import Attachments
 from store.envelope import Draft, Ids, boot_id, now_ms, uptime_ms
-from store.errors import StoreFull
 from store.journal import Journal
-from store.reserve import Reserve
 from store.schema import get_meta, set_meta
 from store.settling import (
     WAITING,
@@ -35,7 +36,6 @@ from store.settling import (
     settle,
     settled,
 )
-from store.writer import Connection, Writer
 
 _PURGE_EVERY_S = 3600
 _NO_SEQ = 1 << 53

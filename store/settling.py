@@ -8,9 +8,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from durable.writer import Connection
 from mqtt.messages import Ack, Envelope
 from store.schema import get_meta, set_meta
-from store.writer import Connection
 
 WAITING, STORED, DONE, PARKED = range(4)
 KEEP_S = 7 * 24 * 3600

@@ -14,7 +14,6 @@ The folder (0700) holds::
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import sqlite3
@@ -23,21 +22,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from durable.errors import StoreError, damaged, refusal
+from durable.files import lock_folder, sync_folder
+from durable.reserve import Reserve
+from durable.sqlite import connect_reader, connect_writer, sound
+from durable.writer import Change, Writer
 from mqtt.messages import Catalogue, Clock, Entry
-from store.attachments import Attachments, sync_folder
+from store.attachments import Attachments
 from store.catalogue import CatalogueStore
 from store.directory import Directory
-from store.errors import StoreBusy, StoreError, damaged, refusal
 from store.journal import Journal
 from store.outbox import Outbox
-from store.reserve import Reserve
-from store.schema import connect_reader, connect_writer, migrate, sound
+from store.schema import bring_up_to_date
 from store.settling import DONE
-from store.writer import Change, Writer
 
 FILE = "edged.sqlite"
 PHOTOS = "photos"
 DAMAGED = "damaged"
+_TABLES = ("meta", "outbox", "document", "shard", "journal", "directory")
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +120,7 @@ class _Connections:
     """What the folder gives: made on a thread, because disks are slow."""
 
     def __init__(self, folder: Path) -> None:
-        self.lock = _lock(folder)
+        self.lock = lock_folder(folder)
         try:
             path = folder / FILE
             self.writer, self.set_aside = _connect(path)
@@ -150,18 +152,6 @@ def _open(folder: Path) -> _Connections:
         raise refusal(error, path=str(folder)) from error
 
 
-def _lock(folder: Path) -> int:
-    """An flock: it goes with the process, however the process goes."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise StoreBusy("store.busy", path=str(folder)) from None
-    return fd
-
-
 def _connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     """The writing connection, and where a damaged file was put that stood in the way."""
     # SQLite would make it readable for all; its -wal and -shm take the mode of the file.
@@ -172,7 +162,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     if writer is None:
         aside = _put_aside(path)
         writer = connect_writer(path)
-        migrate(writer)
+        bring_up_to_date(writer)
     suspect.unlink(missing_ok=True)
     sync_folder(path.parent)
     return writer, aside
@@ -183,8 +173,8 @@ def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
     writer = None
     try:
         writer = connect_writer(path)
-        if sound(writer, thorough=thorough):
-            migrate(writer)
+        if sound(writer, _TABLES, thorough=thorough):
+            bring_up_to_date(writer)
             return writer
     except sqlite3.DatabaseError as error:
         if writer is not None:

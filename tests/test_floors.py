@@ -14,16 +14,27 @@ ROOT = Path(__file__).parents[1]
 
 MAY_IMPORT = {
     "devices": set(),
+    "durable": set(),
     "badge_reader": {"devices"},
     "scale": {"devices"},
     "printer": {"devices"},
     "camera": {"devices"},
-    "mqtt": {"devices"},
-    "store": {"devices", "mqtt"},
-    "kiosk": {"devices", "badge_reader", "scale", "printer", "camera", "mqtt", "store"},
-    "bridge": {"devices", "mqtt"},
+    "mqtt": {"devices", "durable"},
+    "store": {"devices", "durable", "mqtt"},
+    "kiosk": {
+        "devices",
+        "durable",
+        "badge_reader",
+        "scale",
+        "printer",
+        "camera",
+        "mqtt",
+        "store",
+    },
+    "bridge": {"devices", "durable", "mqtt"},
     "edged": {
         "devices",
+        "durable",
         "badge_reader",
         "scale",
         "printer",
@@ -113,7 +124,7 @@ HEAVY = {"starlette", "uvicorn", "PIL", "cv2", "picamera2", "escpos", "evdev", "
         ("import edged.cli", HEAVY | {"pydantic", "asyncio", "serial"}),
         ("import devices, badge_reader, scale, printer, camera", HEAVY | {"serial"}),
         ("import mqtt.messages, mqtt.topics", HEAVY),
-        ("import store", HEAVY),
+        ("import durable, store", HEAVY),
     ],
 )
 def test_what_an_import_does_not_cost(statement: str, absent: set[str]) -> None:

@@ -19,8 +19,8 @@ from bridge.ledger import Item, Station
 from bridge.odoo import Odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
-from bridge.thread import OneThread
 from bridge.wire.jsonrpc import JsonRpc
+from durable.thread import OneThread
 from mqtt.messages import Envelope
 
 BEGIN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)

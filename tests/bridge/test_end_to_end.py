@@ -20,7 +20,7 @@ from bridge.inbox import Inbox
 from bridge.post import Post
 from bridge.site import Site
 from bridge.status import status
-from bridge.thread import OneThread
+from durable.thread import OneThread
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, PRODUCTS, badge_of, stock
 from bridge.standin.fields import Field
 from bridge.standin.models import MODELS, Model
-from bridge.thread import OneThread
 from bridge.wire import Rejected
 from bridge.wire.jsonrpc import JsonRpc
+from durable.thread import OneThread
 from mqtt.identity import badge_hash
 from mqtt.messages import FACT_KINDS, Entry
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support.stores import entry, fact, opened
 
+from durable.reserve import SIZE
 from mqtt.messages import Ack
 from store import StoreFull
-from store.reserve import SIZE
 
 ROOT = Path(__file__).parent.parent.parent
 

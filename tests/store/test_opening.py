@@ -8,8 +8,9 @@ import threading
 import pytest
 from support.stores import badge, catalogue, entry, fact, opened, product
 
+from durable.sqlite import connect_writer, migrate, snapshot, sound, version
 from store import StoreBusy, StoreError, StoreFull, StoreTooNew
-from store.schema import MIGRATIONS, connect_writer, migrate, snapshot, sound, version
+from store.schema import MIGRATIONS
 from store.store import FILE
 
 
@@ -136,7 +137,7 @@ async def test_a_store_of_a_newer_edged_is_left_untouched(tmp_path):
     }
     assert (tmp_path / FILE).read_bytes() == before
     with pytest.raises(StoreTooNew):
-        snapshot(tmp_path / FILE)
+        snapshot(tmp_path / FILE, len(MIGRATIONS))
 
 
 async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
@@ -178,7 +179,7 @@ def test_migrations_apply_one_by_one_and_each_whole_or_not_at_all(tmp_path):
 def test_the_quick_check_gives_up_in_time_and_the_thorough_one_does_not(tmp_path, monkeypatch):
     path = tmp_path / "big.sqlite"
     connection = connect_writer(path)
-    migrate(connection)
+    migrate(connection, MIGRATIONS)
     connection.execute("BEGIN")
     connection.executemany(
         "INSERT INTO outbox(id, kind, body, since) VALUES(?, 'badge', ?, 0)",
@@ -189,7 +190,7 @@ def test_the_quick_check_gives_up_in_time_and_the_thorough_one_does_not(tmp_path
     connection.close()
     damage(path, at=path.stat().st_size - 8192)
     connection = connect_writer(path)
-    monkeypatch.setattr("store.schema._QUICK_CHECK_S", 0.0)
+    monkeypatch.setattr("durable.sqlite._QUICK_CHECK_S", 0.0)
     assert sound(connection, thorough=False)
     assert not sound(connection, thorough=True)
     connection.close()
@@ -209,7 +210,7 @@ async def test_the_catalogue_is_kept_whole(tmp_path):
 async def test_a_copy_can_be_taken_while_the_daemon_runs(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
-        copy = snapshot(tmp_path / FILE)
+        copy = snapshot(tmp_path / FILE, len(MIGRATIONS))
         assert copy.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
         copy.close()
         await store.outbox.put("badge", fact())

@@ -5,15 +5,16 @@ import threading
 
 import pytest
 
-from store.errors import StoreError, StoreFull
-from store.schema import connect_writer, migrate
-from store.writer import Writer
+from durable.errors import StoreError, StoreFull
+from durable.sqlite import connect_writer, migrate
+from durable.writer import Writer
+from store.schema import MIGRATIONS
 
 
 @pytest.fixture
 async def writer(tmp_path):
     connection = connect_writer(tmp_path / "w.sqlite")
-    migrate(connection)
+    migrate(connection, MIGRATIONS)
     connection.execute("CREATE TABLE t(x UNIQUE)")
     writer = Writer(connection, on_damage=lambda: None)
     yield writer
@@ -76,7 +77,7 @@ async def test_what_rides_goes_along_with_the_next_job_and_costs_no_fsync(writer
 
 
 async def test_what_rides_goes_alone_after_a_while(writer, monkeypatch):
-    monkeypatch.setattr("store.writer.PATIENCE_S", 0.01)
+    monkeypatch.setattr("durable.writer.PATIENCE_S", 0.01)
     done = asyncio.Event()
     writer.ride(add("ride"), lambda _: done.set())
     await done.wait()

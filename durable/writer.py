@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from store.errors import StoreError, damaged, refusal
+from durable.errors import StoreError, damaged, refusal
 
 T = TypeVar("T")
 Connection = sqlite3.Connection
@@ -59,7 +59,7 @@ class Writer:
         self._full_sync = True
         self.commits = 0
         """Transactions committed with an fsync of their own."""
-        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     async def run(

@@ -1,0 +1,9 @@
+"""What must survive a power cut, once for station and bridge.
+
+SQLite files opened, migrated and written by one thread with group commit; plain files written and
+fsynced with their folder. The one rule: whoever is told "kept" is told after the fsync.
+"""
+
+from durable.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
+
+__all__ = ["StoreBusy", "StoreError", "StoreFull", "StoreTooNew"]

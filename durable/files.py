@@ -1,0 +1,56 @@
+"""Files that must survive a power cut, and the lock on a folder.
+
+The one rule: a file appears under its name whole and for good, or not at all. Its bytes are on the
+disk (fsync) before it gets the name, and the name is (fsync of the folder) before anybody is told.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from durable.errors import StoreBusy
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put `content` under `path` (mode 0600) in place of what was there. Raises OSError; then what
+    was there before still is.
+    """
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def lock_folder(folder: Path) -> int:
+    """Hold `folder` (made if missing, 0700) until the returned descriptor is closed.
+
+    An flock: it goes with the process, however the process goes. Raises `StoreBusy` when another
+    process holds it, and OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise StoreBusy("store.busy", path=str(folder)) from None
+    return fd

@@ -1,0 +1,160 @@
+"""How a SQLite file is opened, migrated, looked through and copied.
+
+The one rule: one connection writes (`connect_writer`); every other one is `mode=ro`
+(`connect_reader`), which can neither commit nor checkpoint. SQLite before 3.51.3 (Debian 12 has
+3.40) may corrupt a WAL file when two connections commit or checkpoint at an unlucky moment; with
+one that does either, it cannot happen.
+
+`PRAGMA user_version` counts the migrations that were applied. A step that was released is never
+edited: add one.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from durable.errors import StoreError, StoreTooNew
+
+Migration = Sequence[str | Callable[[sqlite3.Connection], None]]
+"""One step: statements, or functions that run some, in order, in one transaction."""
+
+CACHE_KIB = 1024
+"""Of each connection; what is not in it is in the kernel's cache of the file."""
+_QUICK_CHECK_S = 0.3
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The connection that writes. Raises `sqlite3.DatabaseError` when the file is no database."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            "wal_autocheckpoint = 1000",
+            f"cache_size = -{CACHE_KIB}",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, for look-ups. It may be used by one thread at a time."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    reader = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=1
+    )
+    reader.execute(f"PRAGMA cache_size = -{CACHE_KIB}").close()
+    return reader
+
+
+def version(connection: sqlite3.Connection) -> int:
+    row: tuple[int] = connection.execute("PRAGMA user_version").fetchone()
+    return row[0]
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    """Bring the tables up to date, each step whole or not at all.
+
+    Raises `StoreTooNew` for a file of a newer edged, which is left untouched.
+    """
+    found = version(connection)
+    refuse_newer(connection, len(migrations))
+    for number, step in enumerate(migrations[found:], start=found + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for action in step:
+                if isinstance(action, str):
+                    connection.execute(action)
+                else:
+                    action(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def refuse_newer(connection: sqlite3.Connection, known: int) -> None:
+    """Raises `StoreTooNew` when more than `known` migrations were applied."""
+    found = version(connection)
+    if found > known:
+        raise StoreTooNew("store.too_new", found=str(found), known=str(known))
+
+
+def sound(connection: sqlite3.Connection, first: Sequence[str] = (), *, thorough: bool) -> bool:
+    """Whether SQLite finds nothing wrong with the file.
+
+    Unless `thorough`, it looks for 0.3 s at most, the tables named in `first` before the others: a
+    file which is damaged later says so when it is used, and is then looked through at the next
+    start.
+    """
+    until = time.monotonic() + _QUICK_CHECK_S
+    interrupted = False
+
+    def stop() -> int:
+        nonlocal interrupted
+        interrupted = not thorough and time.monotonic() > until
+        return interrupted
+
+    connection.set_progress_handler(stop, 2000)
+    try:
+        tables = [
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+        ]
+        order = {name: place for place, name in enumerate(first)}
+        for table in sorted(tables, key=lambda name: order.get(name, len(order))):
+            if connection.execute(f"PRAGMA quick_check({table})").fetchall() != [("ok",)]:
+                return False
+    except sqlite3.DatabaseError:
+        return interrupted
+    finally:
+        connection.set_progress_handler(None, 0)
+        connection.execute("PRAGMA shrink_memory").close()  # megabytes that were read once only
+    return True
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    """What a person is told of a file that is there and damaged."""
+    return StoreError("store.unreadable", path=str(path), why=str(error))
+
+
+def snapshot(path: Path, known: int) -> sqlite3.Connection:
+    """A copy in memory of a file that another process may be using, of at most `known` migrations.
+
+    Raises `StoreError`.
+    """
+    try:
+        reader = connect_reader(path)
+    except sqlite3.Error as error:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError("store.missing", path=str(path)) from None
+        except PermissionError:
+            raise StoreError("store.permission", path=str(path)) from None
+        except OSError:
+            pass  # SQLite's own words are as good
+        raise unreadable(path, error) from error
+    copy = sqlite3.connect(":memory:")
+    try:
+        reader.backup(copy)
+        refuse_newer(copy, known)
+    except sqlite3.Error as error:
+        copy.close()
+        raise unreadable(path, error) from error
+    except BaseException:
+        copy.close()
+        raise
+    finally:
+        reader.close()
+    return copy
