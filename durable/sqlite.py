@@ -27,6 +27,7 @@ _QUICK_CHECK_S = 0.3
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The connection that writes. Raises `sqlite3.DatabaseError` when the file is no database."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.text_factory = lenient_text
     try:
         for pragma in (
             "journal_mode = WAL",
@@ -49,8 +50,16 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     reader = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=1
     )
+    reader.text_factory = lenient_text
     reader.execute(f"PRAGMA cache_size = -{CACHE_KIB}").close()
     return reader
+
+
+def lenient_text(stored: bytes) -> str:
+    """A flipped bit may leave bytes that are no UTF-8: a wrong letter, and no error, because one
+    such row must not end who reads it.
+    """
+    return stored.decode("utf-8", "replace")
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -146,6 +155,7 @@ def snapshot(path: Path, known: int) -> sqlite3.Connection:
             pass  # SQLite's own words are as good
         raise unreadable(path, error) from error
     copy = sqlite3.connect(":memory:")
+    copy.text_factory = lenient_text
     try:
         reader.backup(copy)
         refuse_newer(copy, known)

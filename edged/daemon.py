@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -32,7 +33,7 @@ from kiosk.station import Station
 from kiosk.weighing import Weighing
 from kiosk.words import said
 from mqtt.messages import Clock
-from mqtt.secrets import SecretError, make_badge_key, read_badge_key
+from mqtt.secrets import KEY_BYTES, SecretError, make_badge_key, read_badge_key
 from store import Store, StoreError, StoreFull
 
 log = logging.getLogger(__name__)
@@ -81,10 +82,22 @@ def _first(group: BaseExceptionGroup[CannotStart]) -> CannotStart:
     return _first(one) if isinstance(one, BaseExceptionGroup) else one
 
 
+class _DiskIsBack(Exception):
+    """Not an error: the disk took nothing when the store was opened, and takes facts again."""
+
+
 async def _run(config: Config) -> None:
     clock = ClockQuality(trusted=config.station.clock == "trusted")
+    while True:
+        try:
+            await _run_once(config, clock)
+        except* _DiskIsBack:
+            log.info("the disk takes facts again: the station starts anew")
+
+
+async def _run_once(config: Config, clock: ClockQuality) -> None:
     devices = {table.name: make_device(table) for table in config.devices}
-    async with opened(config, clock) as store:
+    async with opened(config, clock, sheltered=True) as store:
         uplink = _uplink(config, store, devices)
         station = Station(
             site=config.station.site,
@@ -96,19 +109,29 @@ async def _run(config: Config) -> None:
             store=store,
             folder=config.station.data,
             devices=devices,
-            badge_key=station_badge_key(config),
+            badge_key=station_badge_key(config, sheltered=bool(store.sheltered_from)),
             clock=clock,
             link=uplink.state if uplink else None,
             bridge_seen=uplink.bridge_seen if uplink else Value[datetime | None](None),
         )
-        await _core(config, station, uplink)
+        async with asyncio.TaskGroup() as group:
+            if store.sheltered_from:
+                group.create_task(_watch_disk(store), name="disk")
+            await _core(config, station, uplink)
+
+
+async def _watch_disk(store: Store) -> None:
+    await store.disk_takes_facts()
+    raise _DiskIsBack
 
 
 @asynccontextmanager
-async def opened(config: Config, clock: Callable[[], Clock]) -> AsyncIterator[Store]:
-    """The station's store. Raises `CannotStart`."""
+async def opened(
+    config: Config, clock: Callable[[], Clock], *, sheltered: bool = False
+) -> AsyncIterator[Store]:
+    """The station's store; `sheltered` as in `Store.open`. Raises `CannotStart`."""
     try:
-        store = await Store.open(config.station.data, clock=clock)
+        store = await Store.open(config.station.data, clock=clock, sheltered=sheltered)
     except (StoreError, StoreFull) as error:
         sentence = said(config.station.language, error.key, **error.params)
         raise CannotStart(f"{sentence} ({error})") from error
@@ -118,11 +141,17 @@ async def opened(config: Config, clock: Callable[[], Clock]) -> AsyncIterator[St
         await store.close()
 
 
-def station_badge_key(config: Config) -> bytes:
-    """The key that hashes badges, made at the first start if no file is named for it."""
+def station_badge_key(config: Config, *, sheltered: bool = False) -> bytes:
+    """The key that hashes badges, made at the first start if no file is named for it.
+
+    `sheltered`: the disk takes nothing. Where no key could be made there are no members either, and
+    any key does until the disk is back.
+    """
     named = config.station.badge_key_file
     path = named or config.station.data / "badge.key"
     try:
+        if named is None and sheltered and not path.exists():
+            return secrets.token_bytes(KEY_BYTES)
         if named is None:
             make_badge_key(path)
         return read_badge_key(path, where="[station] badge_key_file" if named else "")

@@ -2,19 +2,21 @@
 
 The one rule: a broker's PUBACK proves nothing. A fact counts as delivered when the bridge's own
 `ack` says `stored`; until then it is sent again, byte for byte, in order, from the lowest one that
-the bridge lacks (go-back-N). It leaves the outbox at `done` or `parked`.
+the bridge lacks (go-back-N, one epoch after the other). It leaves the outbox at `done`.
 """
 
 import asyncio
 import logging
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from devices import Value
 from mqtt.link import Outgoing, Reason, Session
 from mqtt.messages import Ack
 from mqtt.topics import StationTopics
-from store.outbox import Outbox, Row
+from store.outbox import Outbox
+from store.rows import Row
 
 log = logging.getLogger(__name__)
 
@@ -40,30 +42,40 @@ class Delivery:
         """How many connections ended while the photo of this fact was on its way."""
         self.trouble: Value[str] = Value("")
         """Catalogue key of what keeps facts from being delivered although the link is up."""
+        self.idle: Value[bool] = Value(False)
+        """Whether the bridge has stored everything that is here."""
 
     async def acknowledge(self, ack: Ack) -> None:
-        """Take the bridge's word. Another epoch's (an older store's) is ignored by the outbox."""
-        before = self._outbox.settled.get()
-        await self._outbox.acknowledge(ack)
-        after = self._outbox.settled.get()
-        if after.stored > before.stored:
+        """Take the bridge's word. What it says of epochs that are not here the outbox ignores."""
+        taken = await self._outbox.acknowledge(ack)
+        if taken.progress:
             self._progressed = True
-        elif after == before:
+        elif not taken.news:
             # Nothing new: the bridge has just come back, or lacks the first of what we sent.
             self._greeted = True
         self._wake.set()
 
-    async def replay(self, epoch: str, first: int) -> int | None:
-        """The bridge lacks everything from `first`. Returns the first fact it can have again,
-        None when it speaks of another store's facts.
+    async def replay(self, epoch: str, first: int) -> dict[str, Any] | None:
+        """The bridge lacks everything of `epoch` from `first` on. Returns what it is answered: from
+        where on (``from``) it can have it again, and what of it Odoo had already (``done``, but for
+        ``parked``); None when nothing of that epoch is here.
         """
-        if epoch != self._outbox.epoch:
+        kept = await self._outbox.replay(epoch, first)
+        if kept is None:
             return None
-        available = await self._outbox.replay(first)
-        log.info("the bridge asks again for facts from %d: sending from %d", first, available)
+        log.info("the bridge asks again for facts from %d: sending from %d", first, kept.first)
         self._replaying = True
         self._wake.set()
-        return available
+        return {
+            "epoch": kept.epoch,
+            "from": kept.first,
+            "done": kept.done,
+            "parked": list(kept.parked),
+        }
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """What the bridge is answered when it asks which epochs are here."""
+        return [epoch.model_dump(mode="json") for epoch in self._outbox.kept()]
 
     async def run(self, session: Session) -> None:
         """Send until the connection ends (`mqtt.link.Gone`)."""
@@ -86,9 +98,10 @@ class Delivery:
                 self._replaying, sent, resend_at = False, 0, None
             outstanding = await self._outstanding(sent)
             rows = await self._outbox.waiting(sent, max(0, WINDOW - outstanding))
+            self.idle.set(not rows and not outstanding)
             if rows:
                 await self._send_all(session, rows)
-                sent = rows[-1].seq
+                sent = rows[-1].n
                 continue
             if not outstanding:
                 resend_at = None
@@ -109,9 +122,11 @@ class Delivery:
                 resend_at = resend_at and min(resend_at, now() + patience)
 
     async def _outstanding(self, sent: int) -> int:
-        """How many facts are sent and not stored. They are contiguous: `stored` is cumulative."""
+        """How many facts are sent and not stored: from the lowest one that the bridge lacks to the
+        place `sent`. They are of one epoch, because the next one waits until this one is stored.
+        """
         lowest = await self._outbox.waiting(0, 1)
-        return max(0, sent - lowest[0].seq + 1) if lowest else 0
+        return max(0, sent - lowest[0].n + 1) if lowest else 0
 
     async def _send_all(self, session: Session, rows: list[Row]) -> None:
         together: list[Outgoing] = []
@@ -121,7 +136,7 @@ class Delivery:
                 await self._send(session, together)
                 together = []
                 await self._send_blob(session, row.id, row.attachment)
-            properties = {"id": row.id, "seq": str(row.seq), "epoch": self._outbox.epoch}
+            properties = {"id": row.id, "seq": str(row.seq), "epoch": row.epoch}
             together.append(Outgoing(self._topics.fact(row.kind), row.body, properties=properties))
         await self._send(session, together)
 

@@ -15,6 +15,7 @@ from mqtt.link import Outgoing, Session
 from mqtt.messages import DeviceHealth, StationState, WeightValue
 from mqtt.topics import StationTopics
 from scale import Scale, Weight
+from store.outbox import Outbox
 
 VALUE_INTERVAL_S = 0.05
 """At most 20 readings a second for each scale; the newest always gets through."""
@@ -31,13 +32,13 @@ class Reports:
         values: tuple[str, ...],
         *,
         build: str,
-        epoch: str,
+        outbox: Outbox,
     ) -> None:
         self._topics = topics
         self._devices = devices
         self._values = values
         self._build = build
-        self._epoch = epoch
+        self._outbox = outbox
         self._since = datetime.now(UTC)
         self._birth = 0
         self._session: Session | None = None
@@ -61,9 +62,17 @@ class Reports:
                     group.create_task(self._health(session, device))
                     if device.name in self._values and isinstance(device, Scale):
                         group.create_task(self._weight(session, device))
-                await asyncio.Event().wait()  # a station without devices has a state, too
+                await self._tell_epochs()
         finally:
             self._session = None
+
+    async def _tell_epochs(self) -> None:
+        """Say the state again when an epoch begins, and when the bridge has forgotten one."""
+        told = self._outbox.untold.get()
+        async for count in self._outbox.untold.changes():
+            if count != told:
+                told = count
+                await self.say_state()
 
     def _state(self, *, online: bool) -> Outgoing:
         state = StationState(
@@ -71,7 +80,7 @@ class Reports:
             birth=self._birth,
             build=self._build,
             since=self._since,
-            epoch=self._epoch,
+            epochs=self._outbox.kept(),
         )
         return Outgoing(self._topics.state, state.model_dump_json().encode(), retain=True)
 

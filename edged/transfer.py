@@ -25,7 +25,8 @@ from mqtt.identity import badge_hash
 from mqtt.messages import Catalogue, Entry, Product, Rule
 from store.nomenclature import LabelRefused, label_code
 from store.schema import MIGRATIONS
-from store.store import FILE, Store
+from store.opening import FILE
+from store.store import Store
 
 _LARGEST = 2**31 - 1
 """No record of Odoo has a higher number."""
@@ -174,8 +175,31 @@ RULES: Mapping[str, Column[object]] = {
 # --- in ----------------------------------------------------------------------------------------
 
 
+def read_files(files: Sequence[Path]) -> list[Table | ImportRefused]:
+    """The cells of each file, or what is wrong with it, for `import_tables`."""
+
+    def read_one(file: Path) -> Table | ImportRefused:
+        try:
+            return read(file)
+        except ImportRefused as refused:
+            return refused
+
+    return [read_one(file) for file in files]
+
+
 async def import_files(
     store: Store, files: Sequence[Path], badge_key: bytes, *, zone: tzinfo | None = None
+) -> Imported:
+    """`read_files`, then `import_tables`."""
+    return await import_tables(store, read_files(files), badge_key, zone=zone)
+
+
+async def import_tables(
+    store: Store,
+    tables: Sequence[Table | ImportRefused],
+    badge_key: bytes,
+    *,
+    zone: tzinfo | None = None,
 ) -> Imported:
     """Take members, products and rules; each kind replaces what there was of it.
 
@@ -187,9 +211,10 @@ async def import_files(
     rules: list[Rule] | None = None
     mistakes: list[Mistake] = []
     badges, ids = _Seen("badge"), _Seen("id")
-    for file in files:
+    for table in tables:
         try:
-            table = read(file)
+            if isinstance(table, ImportRefused):
+                raise table
             if "badge" in table.columns:
                 entries = (entries or []) + _entries(table, badge_key, zone, badges)
             elif "pattern" in table.columns:
@@ -306,7 +331,7 @@ def kept_facts(folder: Path) -> list[dict[str, Any]]:
     try:
         return [
             _exported(json.loads(body), _STATES[state], why)
-            for body, state, why in copy.execute("SELECT body, state, why FROM outbox ORDER BY seq")
+            for body, state, why in copy.execute("SELECT body, state, why FROM outbox ORDER BY n")
         ]
     except sqlite3.Error as error:
         raise unreadable(folder / FILE, error) from error

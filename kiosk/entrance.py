@@ -20,7 +20,8 @@ from kiosk.settings import EntranceSettings
 from kiosk.station import Station
 from kiosk.words import Language, language_of
 from mqtt.identity import badge_hash
-from mqtt.messages import BadgeData, Entry
+from mqtt.messages import BadgeData, Entry, Envelope
+from store.envelope import boot_id, uptime_ms
 
 Shown = Literal["ok", "warn", "stop", "unknown", "no_directory"]
 
@@ -38,6 +39,8 @@ _SOUNDS = {
 STANDS = {"ok": 4.0, "warn": 7.0, "stop": 8.0, "twice": 2.0}
 """Seconds that an answer stays; the others stay for `_STANDS`."""
 _STANDS = 5.0
+LOOK_BACK = 200
+"""Facts: what passes in `twice_s` is among the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Entrance(Screen[EntrancePage]):
         self.page: Value[EntrancePage] = Value(EntrancePage("idle", station.language))
 
     async def run(self) -> None:
+        self._remember_passages()
         async with self._reader.badges.listen() as badges, asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow(self._reader.health))
@@ -157,6 +161,25 @@ class Entrance(Screen[EntrancePage]):
             next_shift=entry.next_shift.astimezone(zone) if entry.next_shift else None,
             stale=as_of.astimezone(zone) if as_of and stale else None,
         )
+
+    def _remember_passages(self) -> None:
+        """Of the last seconds before this start: a badge shown again now is the same passage."""
+        now = time.monotonic()
+        for fact in self.station.store.outbox.newest("badge", LOOK_BACK):
+            age = self._age_of(fact)
+            badge = fact.data.get("badge")
+            if 0 <= age < self._settings.twice_s and isinstance(badge, str):
+                self._passages.setdefault(badge, now - age)
+
+    def _age_of(self, fact: Envelope) -> float:
+        """Seconds since a fact: by the clock that nobody sets if it is of this boot, else by the
+        other one. Negative when neither can say.
+        """
+        if fact.boot == boot_id():
+            return (uptime_ms() - fact.up) / 1000
+        if "unsynced" in (fact.clock, self.station.clock()):
+            return -1.0
+        return (self.station.now() - fact.at).total_seconds()
 
     def _is_again(self, badge: str) -> bool:
         """Whether this badge passed a moment ago; remembers it."""

@@ -50,6 +50,19 @@ class Issuer:
         except NotPrinted as failure:
             await self._void(ticket, failure.key if failure.sure else f"{failure.key} (not sure)")
             raise
+        await self.store.labels.is_out(ticket.id)
+
+    async def resolve(self) -> None:
+        """Void the label of which the process before this one did not learn whether it came out."""
+        label = self.store.labels.doubtful()
+        if label is None:
+            return
+        log.warning("label %s: nobody knows whether it came out; voided", label.label)
+        void = label.model_copy(update={"action": "void", "why": "restart (not sure)"})
+        try:
+            await self.store.outbox.put("label", void)
+        except StoreFull as full:
+            log.error("label %s could not be voided: %s", label.label, full.key)  # noqa: TRY400
 
     async def again(self, ticket: Ticket, label: Label) -> None:
         """The same label once more. Raises `NotPrinted` or `StoreFull`."""

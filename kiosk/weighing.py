@@ -86,6 +86,7 @@ class Weighing(Screen[WeighingPage]):
         )
 
     async def run(self) -> None:
+        await self._issuer.resolve()
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow(self._scale.reading))

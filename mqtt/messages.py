@@ -1,14 +1,26 @@
 """Every message that crosses the broker, as a model. `docs/schemas` is generated from here.
 
 The one rule: unknown keys are ignored and unknown kinds of fact are kept, so that a station and a
-bridge of different ages understand each other. Money is integer cents, mass integer grams, time
-UTC; no message carries a badge number, and a name only where a screen must show it (first name).
+bridge of different ages understand each other; an unknown word costs as little as can be. Money is
+integer cents, mass integer grams, time UTC; no message carries a badge number, and a name only
+where a screen must show it (first name).
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from mqtt.topics import NAME
 
@@ -23,8 +35,34 @@ Time = Annotated[AwareDatetime, PlainSerializer(iso_ms, return_type=str)]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 BadgeHash = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+ShardName = Annotated[str, Field(pattern="^[0-9a-f]{2}$")]
 Clock = Literal["synced", "holdover", "unsynced"]
 Verdict = Literal["ok", "warn", "stop"]
+
+
+class Open:
+    """Marks a `Literal` that newer versions may add to: its words are those that are written, and
+    any other text is read as it stands.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        known = handler(source)
+        return core_schema.union_schema([known, core_schema.str_schema()], mode="left_to_right")
+
+
+def _known_clock(word: object) -> object:
+    """The most cautious word in place of one that this version does not know."""
+    return word if not isinstance(word, str) or word in get_args(Clock) else "unsynced"
+
+
+def _text(value: object) -> str:
+    """A driver's value, which may be of any type, as text that can be sent."""
+    return str(value).encode(errors="replace").decode()
+
+
+Text = Annotated[str, BeforeValidator(_text)]
 
 
 class Message(BaseModel):
@@ -47,8 +85,8 @@ class BadgeData(Message):
     device: Name
     badge: BadgeHash
     who: Who | None = Field(description="null: the station did not know this badge")
-    shown: Literal["ok", "warn", "stop", "unknown", "no_directory"] = Field(
-        description="the verdict that the screen showed"
+    shown: Annotated[Literal["ok", "warn", "stop", "unknown", "no_directory"], Open()] = Field(
+        description="the verdict that the screen showed; newer versions may have other words"
     )
     directory_as_of: Time | None = None
 
@@ -56,7 +94,9 @@ class BadgeData(Message):
 class LabelData(Message):
     """A label was asked for (`print`), or one asked for before did not come out (`void`)."""
 
-    action: Literal["print", "reprint", "void"]
+    action: Annotated[Literal["print", "reprint", "void"], Open()] = Field(
+        description="newer versions may have other words"
+    )
     label: str = Field(description="the label's own id, the same in `print`, `reprint` and `void`")
     device: Name
     scale: Name
@@ -66,7 +106,9 @@ class LabelData(Message):
     tare_g: int
     price_cents_per_kg: int
     price_cents: int | None = Field(description="null in mode `indicative` where none is shown")
-    mode: Literal["scale-prices", "certified-peripheral", "indicative"]
+    mode: Annotated[Literal["scale-prices", "certified-peripheral", "indicative"], Open()] = Field(
+        description="newer versions may have other words"
+    )
     why: str = ""
 
 
@@ -94,23 +136,35 @@ class ClockData(Message):
     at: Time
 
 
+class DamagedData(Message):
+    """A fact that the station's disk has lost stands under this number: it cannot be read any more.
+    """
+
+    kind: str = Field(default="", description='what it was, as far as that can be read, else ""')
+
+
 FACT_KINDS: dict[str, type[Message]] = {
     "badge": BadgeData,
     "label": LabelData,
     "photo": PhotoData,
     "clock": ClockData,
+    "damaged": DamagedData,
 }
 
 
 class Envelope(Message):
-    """What every fact travels in. `(epoch, seq)` has no gaps; `id` alone decides duplicates."""
+    """What every fact travels in. Within an epoch `seq` has no gaps; `(epoch, seq)` and the bytes
+    under it never change.
+    """
 
     v: Literal[1] = 1
     id: str = Field(description="UUIDv7")
-    epoch: str = Field(description="random, made with the station's store")
+    epoch: str = Field(description="random, new with the first fact after each start")
     seq: int = Field(ge=1)
     at: Time
-    clock: Clock
+    clock: Annotated[Clock, BeforeValidator(_known_clock)] = Field(
+        description="a word that the reader does not know is read as `unsynced`"
+    )
     boot: str
     up: int = Field(description="milliseconds since that boot, monotonic")
     kind: str
@@ -128,16 +182,24 @@ class Parked(Message):
     why: str
 
 
-class Ack(Message):
-    """Cumulative: the bridge has everything up to `stored`, Odoo everything up to `done`.
-
-    Facts in `parked` count as settled: `done` moves past them.
+class EpochAck(Message):
+    """What the bridge has of one epoch, cumulative: everything up to `stored`; Odoo has everything
+    up to `done` but for what is in `parked`.
     """
 
     epoch: str
     stored: int = 0
     done: int = 0
-    parked: tuple[Parked, ...] = ()
+    parked: tuple[Parked, ...] = Field(
+        default=(), description="stays listed until Odoo has it or a person drops it"
+    )
+    listed_from: int = Field(default=1, description="`parked` is complete from this number on")
+
+
+class Ack(Message):
+    """Every epoch of a station that is not settled, as far as the bridge has heard of it."""
+
+    epochs: tuple[EpochAck, ...] = ()
 
 
 class Entry(Message):
@@ -160,8 +222,19 @@ class DirectoryHead(Message):
 
 
 class DirectoryShard(Message):
-    shard: Annotated[str, Field(pattern="^[0-9a-f]{2}$")]
+    """All badges whose hashes begin with the same two digits, as a bridge writes them."""
+
+    shard: ShardName
     entries: tuple[Entry, ...]
+
+
+class ReceivedShard(Message):
+    """A `DirectoryShard` as a station reads it: each entry as it came, so that one which this
+    version does not understand costs that entry and not its neighbours.
+    """
+
+    shard: ShardName
+    entries: tuple[dict[str, Any], ...]
 
 
 class Product(Message):
@@ -177,6 +250,17 @@ class Product(Message):
     details: str = Field(default="", description="origin, category, labels; as the shop wrote it")
 
 
+def _readable_products(products: object) -> object:
+    """Without those that this version does not understand, unless it understands none of them."""
+    if not isinstance(products, list):
+        return products
+    readable = []
+    for product in products:
+        with suppress(ValidationError):
+            readable.append(Product.model_validate(product))
+    return readable or products
+
+
 class Rule(Message):
     """One rule of the till's barcode nomenclature, in Odoo's words."""
 
@@ -187,14 +271,32 @@ class Rule(Message):
 
 
 class Catalogue(Message):
+    """What a scale sells. A product that the reader does not understand is left out; a rule that it
+    does not understand makes the whole unusable, because every barcode depends on all rules.
+    """
+
     as_of: Time
     digest: str
-    products: tuple[Product, ...]
+    products: Annotated[tuple[Product, ...], BeforeValidator(_readable_products)]
     rules: tuple[Rule, ...]
     upc_ean_conv: Literal["none", "ean2upc", "upc2ean", "always"] = "always"
 
 
 # --- readings and state: station → anyone --------------------------------------------------
+
+
+class EpochKept(Message):
+    """An epoch of which a station still keeps facts: `first` is the lowest number that is there,
+    `last` the highest ever given. Of what is below `first` nothing is left.
+    """
+
+    epoch: str
+    first: int
+    last: int
+    done: int = Field(
+        default=0, description="Odoo had everything up to here, but for `parked`, said the bridge"
+    )
+    parked: tuple[int, ...] = ()
 
 
 class StationState(Message):
@@ -204,13 +306,15 @@ class StationState(Message):
     birth: int = Field(description="grows with each connection: ignore a will of an older birth")
     build: str = ""
     since: Time | None = None
-    epoch: str = ""
+    epochs: tuple[EpochKept, ...] = Field(
+        default=(), description="oldest first; the bridge asks for what it lacks of them"
+    )
 
 
 class DeviceHealth(Message):
     state: Literal["starting", "up", "degraded", "absent", "failing", "refused"]
-    key: str = ""
-    params: dict[str, str] = {}
+    key: Text = ""
+    params: dict[Text, Text] = {}
     since: Time
 
 

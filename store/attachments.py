@@ -17,12 +17,21 @@ class Attachments:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def open(self, kept: Container[str]) -> None:
-        """Make the folder; remove every file whose fact's id is not in `kept`."""
+    def open(self, wanted: Container[str], *, keep: Path | None = None) -> None:
+        """Make the folder; remove every file whose fact's id is not in `wanted`.
+
+        `keep`: a damaged store was set aside under this path; what only it knew is set aside too.
+        """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for file in self._folder.iterdir():
-            if file.suffix != ".jpg" or file.stem not in kept:
+            if file.suffix == ".jpg" and file.stem in wanted:
+                continue
+            if keep is None:
                 file.unlink()
+            else:
+                aside = keep.with_name(f"{self._folder.name}{keep.suffix}")
+                aside.mkdir(mode=0o700, exist_ok=True)
+                file.rename(aside / file.name)
 
     def path(self, fact_id: str) -> Path:
         return self._folder / f"{fact_id}.jpg"

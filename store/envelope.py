@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mqtt.messages import Clock, Envelope
+from mqtt.messages import Clock, DamagedData, Envelope
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -81,3 +81,19 @@ class Draft:
             data=self.data,
         )
         return envelope, envelope.model_dump_json().encode()
+
+
+def stand_in(epoch: str, seq: int, kind: str) -> tuple[Envelope, bytes]:
+    """What takes the number of a fact that the disk has lost; `kind` is what it was, "" if unknown.
+    Its time is that of the discovery.
+    """
+    draft = Draft(
+        id=Ids().next(),
+        at=now_ms(),
+        clock="unsynced",
+        boot=boot_id(),
+        up=uptime_ms(),
+        kind="damaged",
+        data=DamagedData(kind=kind).model_dump(mode="json"),
+    )
+    return draft.sealed(epoch, seq)

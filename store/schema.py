@@ -3,10 +3,56 @@
 The one rule: a step that was released is never edited: add one.
 """
 
-import secrets
 import sqlite3
+from zlib import crc32
 
-from durable.sqlite import Migration, migrate
+from durable.sqlite import Migration
+
+SEQ_BITS = 32
+
+
+def place(epoch: int, seq: int) -> int:
+    """The outbox's primary key: a row lies behind all rows of older epochs, and its number needs no
+    index of its own.
+    """
+    return epoch << SEQ_BITS | seq
+
+
+def seq_of(n: int) -> int:
+    """The fact's number within its epoch, from its place."""
+    return n & (1 << SEQ_BITS) - 1
+
+
+def checksum(body: bytes) -> bytes:
+    """CRC-32, four bytes. It stands beside each body and tells a flipped bit from a fact."""
+    return crc32(body).to_bytes(4, "big")
+
+
+def _epochs_of_version_1(connection: sqlite3.Connection) -> None:
+    """Version 1 had one epoch, made with the store, and its numbers in `sqlite_sequence`, where
+    SQLite renamed the table as well.
+    """
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox_1'").fetchone()
+    if row is not None:
+        connection.execute(
+            "INSERT INTO epoch(number, name, last, stored, done) VALUES(1, ?, ?, ?, ?)",
+            (
+                get_meta(connection, "epoch"),
+                row[0],
+                int(get_meta(connection, "stored", "0")),
+                int(get_meta(connection, "done", "0")),
+            ),
+        )
+    rows = connection.execute(
+        "SELECT seq, id, kind, body, attachment, state, why FROM outbox_1 ORDER BY seq"
+    )
+    for seq, fact_id, kind, body, attachment, state, why in rows:
+        connection.execute(
+            "INSERT INTO outbox VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            (place(1, seq), fact_id, kind, body, checksum(body), attachment, state, why),
+        )
+    connection.execute("DELETE FROM meta WHERE key IN ('epoch', 'stored', 'done')")
+
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -40,6 +86,36 @@ MIGRATIONS: tuple[Migration, ...] = (
             device TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE outbox RENAME TO outbox_1",
+        # AUTOINCREMENT: the number of an epoch that was forgotten is never another's.
+        """CREATE TABLE epoch(
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            name   TEXT NOT NULL UNIQUE,
+            last   INTEGER NOT NULL,           -- the highest number ever given
+            stored INTEGER NOT NULL DEFAULT 0, -- the bridge has everything up to here
+            done   INTEGER NOT NULL DEFAULT 0  -- Odoo has, but for what is parked
+        ) STRICT""",
+        """CREATE TABLE outbox(
+            n          INTEGER PRIMARY KEY,        -- `place` of the epoch's number and seq
+            id         TEXT NOT NULL,
+            kind       TEXT NOT NULL,
+            body       BLOB NOT NULL,              -- the exact bytes: a resend is byte-identical
+            sum        BLOB NOT NULL,              -- `checksum` of the body, right behind it
+            attachment INTEGER NOT NULL DEFAULT 0, -- 1: photos/{id}.jpg belongs to it
+            state      INTEGER NOT NULL DEFAULT 0, -- 0 waiting, 1 stored, 2 done, 3 parked
+            since      INTEGER NOT NULL,           -- when its state began (`store.age`)
+            why        TEXT NOT NULL DEFAULT ''
+        ) STRICT""",
+        _epochs_of_version_1,
+        "DROP TABLE outbox_1",
+        "CREATE INDEX outbox_parked ON outbox(n) WHERE state = 3",
+        "CREATE INDEX outbox_attachment ON outbox(n) WHERE attachment = 1",
+        # Of labels printed before the update nobody noted whether they came out: they did.
+        """INSERT INTO meta(key, value)
+           SELECT 'label_out', json_extract(CAST(body AS TEXT), '$.data.label') FROM outbox
+           WHERE kind = 'label' AND json_valid(CAST(body AS TEXT)) ORDER BY n DESC LIMIT 1""",
+    ),
 )
 
 
@@ -52,13 +128,4 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     connection.execute(
         "INSERT INTO meta VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
         (key, value),
-    )
-
-
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Migrate, and see to it that there is an epoch. Raises `StoreTooNew`."""
-    migrate(connection, MIGRATIONS)
-    connection.execute(
-        "INSERT INTO meta(key, value) VALUES('epoch', ?) ON CONFLICT DO NOTHING",
-        (secrets.token_hex(8),),
     )

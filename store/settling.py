@@ -1,30 +1,27 @@
 """What the bridge's word does to the rows of the outbox.
 
 The one rule: cumulative and never backwards. `stored` ends the resending, `done` lets go, `parked`
-keeps the fact for a person; only `rewind` (the bridge lost its disk) makes facts wait again.
+keeps the fact for a person; only `rewind` (the bridge lost its disk) lets facts be sent again, and
+what Odoo had then stays done.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from durable.writer import Connection
-from mqtt.messages import Ack, Envelope
-from store.schema import get_meta, set_meta
+from mqtt.messages import Ack, EpochAck
+from store import epochs
+from store.epochs import Epoch
+from store.schema import place, seq_of
 
 WAITING, STORED, DONE, PARKED = range(4)
 KEEP_S = 7 * 24 * 3600
+"""A done fact is kept this long, by the store's own age."""
+HIGHEST = 1 << 32
+"""Numbers from here on are nobody's: no station makes as many facts between two starts."""
 _STEP = 500
 """Rows changed in one transaction, so that a long acknowledgement fits on a full disk too and holds
 no fact up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """How far the bridge's word goes: it has everything up to `stored`, Odoo up to `done`."""
-
-    stored: int = 0
-    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +44,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an acknowledgement changed."""
+    """What an acknowledgement changed: the epochs it moved, as they are now."""
 
-    settled: Settled
-    last: int
+    epochs: Mapping[int, Epoch]
     change: Counts
     released: tuple[str, ...] = ()
     """Ids of the facts whose photos may go now."""
     more: bool = False
     """There is more to apply: call again."""
-    behind: bool = False
-    """The bridge has more of this store's facts than the store: its disk forgot some, or is a copy
-    of an older one."""
-
-
-def last_seq(connection: Connection) -> int:
-    """The highest number ever given."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def settled(connection: Connection) -> Settled:
-    return Settled(int(get_meta(connection, "stored", "0")), int(get_meta(connection, "done", "0")))
 
 
 def count(connection: Connection) -> Counts:
@@ -84,139 +67,155 @@ def count(connection: Connection) -> Counts:
     )
 
 
-def settle(connection: Connection, ack: Ack) -> Outcome:
-    """Apply an acknowledgement of this store's epoch, or a part of it (`Outcome.more`)."""
-    last = last_seq(connection)
-    behind = max(ack.stored, ack.done) > last
-    was = settled(connection)
-    if behind:
-        last = _number_anew(connection, was.stored, max(ack.stored, ack.done))
-    told = Settled(max(was.stored, ack.stored, ack.done), max(was.done, ack.done))
-    now = Settled(
-        _step(connection, was.stored, told.stored), _step(connection, was.done, told.done)
-    )
-    change, released = _park(connection, ack, now.done)
-    change += Counts(waiting=-_move(connection, WAITING, DONE, was.done, now.done))
-    change += Counts(stored=-_move(connection, STORED, DONE, was.done, now.done))
-    moved = _move(connection, WAITING, STORED, was.stored, now.stored)
-    change += Counts(waiting=-moved, stored=moved)
-    done = connection.execute(
-        "SELECT id FROM outbox WHERE attachment = 1 AND state = ? AND seq > ? AND seq <= ?",
-        (DONE, was.done, now.done),
-    )
-    released |= {fact_id for (fact_id,) in done}
-    _remember(connection, now)
-    return Outcome(
-        now,
-        last,
-        change + Counts(attached=-len(released)),
-        tuple(released),
-        more=now != told,
-        behind=behind,
-    )
+def says_less(known: Mapping[int, Epoch], ack: Ack) -> bool:
+    """Whether the bridge has forgotten something of which it said before that it has it. Its disk
+    was lost, or put back from an older copy.
 
-
-def rewind(connection: Connection, first: int) -> int:
-    """Let everything from `first` wait again. Returns the lowest number there is from there on."""
-    connection.execute(
-        "UPDATE outbox SET state = ?, since = ?, why = '' WHERE seq >= ?",
-        (WAITING, _now(), first),
-    )
-    was, below = settled(connection), max(first - 1, 0)
-    _remember(connection, Settled(min(was.stored, below), min(was.done, below)))
-    (lowest,) = connection.execute(
-        "SELECT min(seq) FROM outbox WHERE seq >= ?", (first,)
-    ).fetchone()
-    return int(lowest) if lowest is not None else max(first, last_seq(connection) + 1)
-
-
-def purge(connection: Connection) -> None:
-    """Forget what Odoo has had for 7 days. Nothing else is ever deleted."""
-    connection.execute("DELETE FROM outbox WHERE state = ? AND since < ?", (DONE, _now() - KEEP_S))
-
-
-def _step(connection: Connection, above: int, told: int) -> int:
-    """How far to go now from `above` towards `told`."""
-    row = connection.execute(
-        "SELECT seq FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?",
-        (above, told, _STEP - 1),
-    ).fetchone()
-    return told if row is None else int(row[0])
-
-
-def _park(connection: Connection, ack: Ack, done: int) -> tuple[Counts, set[str]]:
-    """Mark what the list names; what it names no more was retried or dropped by a person."""
-    change = Counts()
-    last = last_seq(connection)
-    for parked in ack.parked:
-        if not 0 < parked.seq <= last:
-            continue
-        row = connection.execute(
-            "SELECT state FROM outbox WHERE seq = ? AND id = ? AND state IN (?, ?)",
-            (parked.seq, parked.id, WAITING, STORED),
-        ).fetchone()
-        if row is None:
-            continue
-        connection.execute(
-            "UPDATE outbox SET state = ?, since = ?, why = ? WHERE seq = ?",
-            (PARKED, _now(), parked.why, parked.seq),
-        )
-        change += Counts(waiting=-1, parked=1) if row[0] == WAITING else Counts(stored=-1, parked=1)
-    listed = {parked.seq for parked in ack.parked}
-    released = set()
-    for seq, fact_id, attachment in connection.execute(
-        "SELECT seq, id, attachment FROM outbox WHERE state = ? AND seq <= ?", (PARKED, done)
-    ).fetchall():
-        if seq not in listed:
-            connection.execute(
-                "UPDATE outbox SET state = ?, since = ? WHERE seq = ?", (DONE, _now(), seq)
-            )
-            change += Counts(parked=-1)
-            released |= {fact_id} if attachment else set()
-    return change, released
-
-
-def _move(connection: Connection, state: int, to: int, above: int, upto: int) -> int:
-    """Move rows with ``above < seq <= upto`` from one state to another; returns how many."""
-    return connection.execute(
-        "UPDATE outbox SET state = ?, since = ? WHERE state = ? AND seq > ? AND seq <= ?",
-        (to, _now(), state, above, upto),
-    ).rowcount
-
-
-def _now() -> int:
-    return int(time.time())
-
-
-def _remember(connection: Connection, now: Settled) -> None:
-    set_meta(connection, "stored", str(now.stored))
-    set_meta(connection, "done", str(now.done))
-
-
-def _number_anew(connection: Connection, stored: int, taken: int) -> int:
-    """Give every fact that waits above `stored` a number above `taken`; returns the last one.
-
-    The numbers that this disk forgot belong to other facts: what has got one of them since would be
-    let go unseen at the bridge's word. A fact that the bridge has after all keeps its id, by which
-    the bridge knows it.
+    An epoch that is settled need not be listed; one that is not must be.
     """
-    waiting = connection.execute(
-        "SELECT seq, body FROM outbox WHERE seq > ? AND state = ? ORDER BY seq", (stored, WAITING)
-    ).fetchall()
-    last = taken
-    for last, (seq, body) in enumerate(waiting, start=taken + 1):
-        envelope = Envelope.model_validate_json(body).model_copy(update={"seq": last})
-        connection.execute(
-            "UPDATE outbox SET seq = ?, body = ? WHERE seq = ?",
-            (last, envelope.model_dump_json().encode(), seq),
+    told = {word.epoch: word for word in ack.epochs}
+    for epoch in known.values():
+        word = told.get(epoch.name)
+        if word is None:
+            if epoch.stored and not epoch.settled:
+                return True
+        elif word.stored < epoch.stored or word.done < epoch.done:
+            return True
+    return False
+
+
+def settle(connection: Connection, ack: Ack, age: int) -> Outcome:
+    """Apply an acknowledgement, or a part of it (`Outcome.more`). `age`: the store's, now.
+
+    Of epochs that are not here nothing is taken: they are those of another card of this name.
+    """
+    names = [word.epoch for word in ack.epochs]
+    known = {epoch.name: epoch for epoch in epochs.read(connection, names).values()}
+    change, released, more = Counts(), set[str](), False
+    moved: set[str] = set()
+    for word in ack.epochs:
+        epoch = known.get(word.epoch)
+        if epoch is None or max(word.stored, word.done) >= HIGHEST:
+            continue
+        part = _Settling(connection, epoch, age)
+        part.apply(word)
+        change += part.change
+        released |= part.released
+        more = more or part.more
+        moved.add(epoch.name)
+    return Outcome(epochs.read(connection, moved), change, tuple(released), more)
+
+
+class _Settling:
+    """One epoch's part of an acknowledgement."""
+
+    def __init__(self, connection: Connection, epoch: Epoch, age: int) -> None:
+        self._connection = connection
+        self._epoch = epoch
+        self._age = age
+        self.change = Counts()
+        self.released: set[str] = set()
+        self.more = False
+
+    def apply(self, word: EpochAck) -> None:
+        was = self._epoch
+        # A card that was put back from an image has less than the bridge was given.
+        done_told = min(max(was.done, word.done), was.last)
+        stored_told = min(max(was.stored, word.stored, done_told), was.last)
+        stored = self._step(was.stored, stored_told)
+        done = self._step(was.done, done_told)
+        self.more = (stored, done) != (stored_told, done_told)
+        self._park(word, done)
+        # Before `stored` moves, a fact that is done at once counts as waiting.
+        self.change += Counts(waiting=-self._move(WAITING, DONE, was.done, done))
+        self.change += Counts(stored=-self._move(STORED, DONE, was.done, done))
+        moved = self._move(WAITING, STORED, was.stored, stored)
+        self.change += Counts(waiting=-moved, stored=moved)
+        released = self._connection.execute(
+            "SELECT id FROM outbox WHERE attachment = 1 AND state = ? AND n > ? AND n <= ?",
+            (DONE, self._place(was.done), self._place(done)),
         )
-    _skip_to(connection, last)
-    return last
+        self.released |= {fact_id for (fact_id,) in released}
+        self.change += Counts(attached=-len(self.released))
+        self._connection.execute(
+            "UPDATE epoch SET stored = ?, done = ? WHERE number = ?", (stored, done, was.number)
+        )
+
+    def _place(self, seq: int) -> int:
+        return place(self._epoch.number, seq)
+
+    def _step(self, above: int, told: int) -> int:
+        """How far to go now from `above` towards `told`."""
+        row = self._connection.execute(
+            "SELECT n FROM outbox WHERE n > ? AND n <= ? ORDER BY n LIMIT 1 OFFSET ?",
+            (self._place(above), self._place(told), _STEP - 1),
+        ).fetchone()
+        return told if row is None else seq_of(row[0])
+
+    def _park(self, word: EpochAck, done: int) -> None:
+        """Mark what the list names; what it names no more is in Odoo, or a person dropped it."""
+        for parked in word.parked:
+            if not 0 < parked.seq <= self._epoch.last:
+                continue
+            row = self._connection.execute(
+                "SELECT state FROM outbox WHERE n = ? AND id = ? AND state IN (?, ?)",
+                (self._place(parked.seq), parked.id, WAITING, STORED),
+            ).fetchone()
+            if row is None:
+                continue
+            self._connection.execute(
+                "UPDATE outbox SET state = ?, since = ?, why = ? WHERE n = ?",
+                (PARKED, self._age, parked.why, self._place(parked.seq)),
+            )
+            left = Counts(waiting=-1) if row[0] == WAITING else Counts(stored=-1)
+            self.change += left + Counts(parked=1)
+        listed = {parked.seq for parked in word.parked}
+        # Of what lies below `listed_from` the list says nothing.
+        for n, fact_id, attachment in self._connection.execute(
+            "SELECT n, id, attachment FROM outbox WHERE state = ? AND n >= ? AND n <= ?",
+            (PARKED, self._place(max(0, min(word.listed_from, HIGHEST))), self._place(done)),
+        ).fetchall():
+            if seq_of(n) not in listed:
+                self._connection.execute(
+                    "UPDATE outbox SET state = ?, since = ? WHERE n = ?", (DONE, self._age, n)
+                )
+                self.change += Counts(parked=-1)
+                self.released |= {fact_id} if attachment else set()
+
+    def _move(self, state: int, to: int, above: int, upto: int) -> int:
+        """Move rows with ``above < seq <= upto`` from one state to another; returns how many."""
+        return self._connection.execute(
+            "UPDATE outbox SET state = ?, since = ? WHERE state = ? AND n > ? AND n <= ?",
+            (to, self._age, state, self._place(above), self._place(upto)),
+        ).rowcount
 
 
-def _skip_to(connection: Connection, seq: int) -> None:
-    updated = connection.execute(
-        "UPDATE sqlite_sequence SET seq = ? WHERE name = 'outbox'", (seq,)
-    ).rowcount
-    if not updated:
-        connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('outbox', ?)", (seq,))
+def rewind(connection: Connection, epoch: Epoch, first: int, age: int) -> int:
+    """Let everything of an epoch from `first` on be sent again.
+
+    Returns the lowest number there is from there on (one more than the last, if none).
+    """
+    begin, end = place(epoch.number, first), place(epoch.number + 1, 0)
+    connection.execute(
+        "UPDATE outbox SET state = ?, since = ? WHERE state = ? AND n >= ? AND n < ?",
+        (WAITING, age, STORED, begin, end),
+    )
+    connection.execute(
+        "UPDATE epoch SET stored = min(stored, ?) WHERE number = ?", (first - 1, epoch.number)
+    )
+    (lowest,) = connection.execute(
+        "SELECT min(n) FROM outbox WHERE n >= ? AND n < ?", (begin, end)
+    ).fetchone()
+    return seq_of(lowest) if lowest is not None else max(first, epoch.last + 1)
+
+
+def purge(connection: Connection, age: int, current: str) -> None:
+    """Forget what Odoo has had for 7 days of this store's age. Nothing else is ever deleted, and
+    nothing that is being sent again.
+    """
+    for epoch in epochs.read(connection).values():
+        connection.execute(
+            "DELETE FROM outbox WHERE state = ? AND since < ? AND n > ? AND n <= ?",
+            (DONE, age - KEEP_S, place(epoch.number, 0), place(epoch.number, epoch.stored)),
+        )
+    epochs.forget_empty(connection, current)

@@ -1,8 +1,8 @@
 """What a station keeps: one SQLite file in one folder, opened by one process.
 
-The one rule: a station goes on. A damaged file is set aside and a new one started (with a new
-epoch, so that its numbers are not mistaken for the old one's); only a store that another process
-has open, or that a newer edged wrote, is refused.
+The one rule: a station goes on. A damaged file is set aside and every fact that can be read is
+carried into a new one; on a disk that takes nothing the store still answers. Only a store that
+another process has open, or that a newer edged wrote, is refused.
 
 The folder (0700) holds::
 
@@ -16,30 +16,32 @@ The folder (0700) holds::
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from durable.errors import StoreError, damaged, refusal
-from durable.files import lock_folder, sync_folder
+from durable.errors import StoreFull
+from durable.files import lock_folder
 from durable.reserve import Reserve
-from durable.sqlite import connect_reader, connect_writer, sound
+from durable.sqlite import connect_reader
 from durable.writer import Change, Writer
 from mqtt.messages import Catalogue, Clock, Entry
 from store.attachments import Attachments
 from store.catalogue import CatalogueStore
 from store.directory import Directory
 from store.journal import Journal
+from store.labels import Labels
+from store.opening import DAMAGED, FILE, Opened, open_file
 from store.outbox import Outbox
-from store.schema import bring_up_to_date
 from store.settling import DONE
+from store.shelter import read_lock, shelter, takes_facts, why_refused
 
-FILE = "edged.sqlite"
 PHOTOS = "photos"
-DAMAGED = "damaged"
-_TABLES = ("meta", "outbox", "document", "shard", "journal", "directory")
+LOOK_S = 10.0
+"""How often a disk that took nothing is tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Store:
     """Open it with `Store.open`; use it from the loop it was opened on."""
 
     outbox: Outbox
+    labels: Labels
     directory: Directory
     catalogue: CatalogueStore
     journal: Journal
@@ -57,10 +60,11 @@ class Store:
     def __init__(
         self, folder: Path, connections: "_Connections", clock: Callable[[], Clock]
     ) -> None:
+        self._folder = folder
         self._connections = connections
         reader = connections.reader
-        self._writer = Writer(connections.writer, on_damage=(folder / DAMAGED).touch)
-        self.set_aside = connections.set_aside
+        self._writer = Writer(connections.opened.writer, on_damage=(folder / DAMAGED).touch)
+        self.set_aside = connections.opened.aside
         self.journal = Journal(self._writer, reader)
         self.outbox = Outbox(
             self._writer,
@@ -69,21 +73,41 @@ class Store:
             connections.reserve,
             self.journal,
             clock,
+            closed=connections.sheltered_from,
         )
+        self.labels = Labels(self._writer, reader, self.outbox)
         self.directory = Directory(self._writer, reader)
         self.catalogue = CatalogueStore(self._writer, reader)
-        if self.set_aside is not None:
-            log.error("the store was damaged; set aside as %s", self.set_aside)
-            self.journal.add("error", "store.set_aside", {"file": self.set_aside.name})
+        self._tell_what_was_found()
+
+    def _tell_what_was_found(self) -> None:
+        opened, why = self._connections.opened, self._connections.sheltered_from
+        counts = {"facts": str(opened.rescued.facts), "lost": str(opened.rescued.lost)}
+        if opened.aside is not None:
+            log.error(
+                "the store was damaged; set aside as %s; %s facts carried over, %s lost",
+                opened.aside,
+                *counts.values(),
+            )
+            self.journal.add("error", "store.set_aside", {"file": opened.aside.name, **counts})
+        elif opened.rescued.facts:
+            log.error("the store's log was damaged; %s facts taken out of it", counts["facts"])
+            self.journal.add("error", "store.log_damaged", counts)
+        if why:
+            log.error("%s: nothing can be recorded; look-ups go on from a copy", why)
+            self.journal.add("error", why)
 
     @classmethod
-    async def open(cls, folder: Path, *, clock: Callable[[], Clock]) -> "Store":
+    async def open(
+        cls, folder: Path, *, clock: Callable[[], Clock], sheltered: bool = False
+    ) -> "Store":
         """Open or make the store in `folder`. `clock` says how good this machine's clock is.
 
+        `sheltered`: where the disk takes nothing, open a copy in memory that refuses every fact.
         Raises `StoreBusy`, `StoreTooNew`, `StoreFull` (no room, read-only) or `StoreError`
         (``store.permission``).
         """
-        connections = await asyncio.to_thread(_open, folder)
+        connections = await asyncio.to_thread(_open, folder, sheltered=sheltered)
         try:
             return cls(folder, connections, clock)
         except BaseException:
@@ -94,6 +118,18 @@ class Store:
     def commits(self) -> int:
         """How many transactions were committed with an fsync of their own."""
         return self._writer.commits
+
+    @property
+    def sheltered_from(self) -> str:
+        """Catalogue key of why this store only answers; "" for an ordinary one."""
+        return self._connections.sheltered_from
+
+    async def disk_takes_facts(self) -> None:
+        """Return when a sheltered store can be opened again as an ordinary one."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if await asyncio.to_thread(takes_facts, self._folder):
+                return
 
     async def replace(
         self, entries: Iterable[Entry] | None, catalogue: Catalogue | None, *, as_of: datetime
@@ -113,98 +149,72 @@ class Store:
         # The reader first: the last connection to close is the one that tidies the log up.
         self._connections.reader.close()
         await self._writer.close()
-        os.close(self._connections.lock)
+        self._connections.let_go()
 
 
 class _Connections:
     """What the folder gives: made on a thread, because disks are slow."""
 
-    def __init__(self, folder: Path) -> None:
-        self.lock = lock_folder(folder)
+    opened: Opened
+    reader: sqlite3.Connection
+    attachments: Attachments
+    reserve: Reserve
+
+    def __init__(self, folder: Path, sheltered_from: str = "") -> None:
+        self.sheltered_from = sheltered_from
+        self._copy: Path | None = None
+        self._lock = read_lock(folder) if sheltered_from else lock_folder(folder)
         try:
-            path = folder / FILE
-            self.writer, self.set_aside = _connect(path)
+            if sheltered_from:
+                self._copy = shelter(folder)
+            home = self._copy or folder
+            self.opened = open_file(home)
             try:
-                self.reader = connect_reader(path)
+                self.reader = connect_reader(home / FILE)
                 self.attachments = Attachments(folder / PHOTOS)
-                self.attachments.open(_unsettled(self.reader))
-                self.reserve = Reserve(folder / "reserve")
-                self.reserve.hold()
+                self.reserve = Reserve(home / "reserve")
+                if not sheltered_from:
+                    self.attachments.open(_unsettled(self.reader), keep=self.opened.aside)
+                    self.reserve.hold()
             except BaseException:
-                self.writer.close()
+                self.opened.writer.close()
                 raise
         except BaseException:
-            os.close(self.lock)
+            self.let_go()
             raise
 
     def close(self) -> None:
         self.reader.close()
-        self.writer.close()
-        os.close(self.lock)
+        self.opened.writer.close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        if self._copy is not None:
+            shutil.rmtree(self._copy, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def _open(folder: Path) -> _Connections:
+def _open(folder: Path, *, sheltered: bool) -> _Connections:
     try:
-        return _Connections(folder)
-    except PermissionError:
-        raise StoreError("store.permission", path=str(folder)) from None
-    except (OSError, sqlite3.Error) as error:
-        raise refusal(error, path=str(folder)) from error
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
-    """The writing connection, and where a damaged file was put that stood in the way."""
-    # SQLite would make it readable for all; its -wal and -shm take the mode of the file.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    suspect = path.parent / DAMAGED
-    writer = _sound_writer(path, thorough=suspect.exists())
-    aside = None
-    if writer is None:
-        aside = _put_aside(path)
-        writer = connect_writer(path)
-        bring_up_to_date(writer)
-    suspect.unlink(missing_ok=True)
-    sync_folder(path.parent)
-    return writer, aside
-
-
-def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
-    """The connection, migrated; None when the file is damaged."""
-    writer = None
-    try:
-        writer = connect_writer(path)
-        if sound(writer, _TABLES, thorough=thorough):
-            bring_up_to_date(writer)
-            return writer
-    except sqlite3.DatabaseError as error:
-        if writer is not None:
-            writer.close()
-        if not damaged(error):
+        try:
+            return _connect(folder)
+        except StoreFull:
+            # What is kept free for this moment: room for SQLite's own files.
+            Reserve(folder / "reserve").release()
+            return _connect(folder)
+    except StoreFull as full:
+        if not sheltered:
             raise
-        return None
-    except BaseException:
-        if writer is not None:
-            writer.close()
-        raise
-    writer.close()
-    return None
+        return _connect(folder, full.key)
 
 
-def _put_aside(path: Path) -> Path:
-    """Move the damaged file, what belongs to it and its photos out of the way."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-    moves = {
-        path: aside,
-        path.with_name(f"{path.name}-wal"): aside.with_name(f"{aside.name}-wal"),
-        path.with_name(PHOTOS): path.with_name(f"{PHOTOS}.corrupt-{stamp}"),
-    }
-    for old, new in moves.items():
-        if old.exists():
-            old.rename(new)
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    return aside
+def _connect(folder: Path, sheltered_from: str = "") -> _Connections:
+    try:
+        return _Connections(folder, sheltered_from)
+    except (OSError, sqlite3.Error) as error:
+        raise why_refused(error, folder) from error
 
 
 def _unsettled(reader: sqlite3.Connection) -> set[str]:

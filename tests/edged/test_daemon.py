@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from support.disks import fill
 from support.hands import Hands
 
 import edged.daemon
@@ -168,3 +171,30 @@ async def test_the_badge_key_is_made_once_and_for_us_alone(tmp_path: Path) -> No
     async with running(tmp_path) as daemon:
         await daemon.ready()
     assert key.read_text() == first
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+async def test_a_full_disk_at_the_start_is_told_and_the_station_comes_back_by_itself(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(data)], check=True)
+    try:
+        filler = fill(data)
+        async with running(tmp_path, SCALE) as daemon:
+            await daemon.ready()
+            await daemon.device_is("balance", "up")
+            assert "store.full" in daemon.words
+            filler.unlink()
+            assert daemon.process.stderr is not None
+            async with asyncio.timeout(60):
+                while "the disk takes facts again" not in daemon.words:
+                    daemon.words += (await daemon.process.stderr.readline()).decode()
+            daemon.url = ""
+            await daemon.ready()
+            await daemon.device_is("balance", "up")
+            assert (data / "edged.sqlite").exists()
+            assert await daemon.end() == 0
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=True)

@@ -9,10 +9,10 @@ import pytest
 from support.bridges import Bridge, bridging
 from support.broker import Mosquitto
 from support.fault_broker import FaultBroker
-from support.stores import fact
+from support.stores import ack, fact
 from support.uplinks import BASE, settled, uplinked
 
-from mqtt.messages import Ack, Parked
+from mqtt.messages import Parked
 from store import Store
 
 
@@ -128,7 +128,7 @@ async def test_a_replay_in_the_middle_of_a_backlog_begins_at_once(
 ) -> None:
     """It comes while a window of facts is being sent; the rest of the backlog is not sent first."""
     await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(1500)))
-    await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=400, done=400))
+    await store.outbox.acknowledge(ack(store.outbox.epoch, stored=400, done=400))
     async with FaultBroker() as broker:
         broker.puback = None
 
@@ -139,7 +139,9 @@ async def test_a_replay_in_the_middle_of_a_backlog_begins_at_once(
         async with uplinked(tmp_path, broker.url, store) as uplink, asyncio.timeout(30):
             while len(broker.published) < 200:
                 await asyncio.sleep(0.01)
-            assert await uplink._delivery.replay(store.outbox.epoch, 1) == 1
+            replayed = await uplink._delivery.replay(store.outbox.epoch, 1)
+            assert replayed is not None
+            assert (replayed["from"], replayed["done"]) == (1, 400)
             broker.puback = 0
             broker.answer()
             while 1 not in seqs():
@@ -189,7 +191,12 @@ async def test_a_bridge_that_lost_everything_gets_it_again(
                     "id": "1",
                     "ok": True,
                     "key": "",
-                    "result": {"epoch": store.outbox.epoch, "from": 1},
+                    "result": {
+                        "epoch": store.outbox.epoch,
+                        "from": 1,
+                        "done": 4,
+                        "parked": [],
+                    },
                 }
             ]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.stores import fact, opened
+from support.stores import ack, fact, opened
 
 from badge_reader.number import candidates
 from edged.tables import ImportRefused
 from edged.transfer import import_files, kept_facts, write_facts
 from mqtt.identity import badge_hash
-from mqtt.messages import Ack, LabelData, Parked
+from mqtt.messages import LabelData, Parked
 from store import StoreBusy, StoreError, StoreFull
 
 KEY = b"the site's key"
@@ -288,7 +288,7 @@ async def test_facts_leave_without_badges_while_the_daemon_runs(tmp_path):
         first = await store.outbox.put("badge", fact(7))
         await store.outbox.put("label", LABEL)
         parked = Parked(seq=1, id=first.id, why="unknown member")
-        ack = Ack(epoch=store.outbox.epoch, stored=1, done=1, parked=(parked,))
+        ack = ack(store.outbox.epoch, stored=1, done=1, parked=(parked,))
         await store.outbox.acknowledge(ack)
         facts = kept_facts(tmp_path)
         out = io.StringIO()

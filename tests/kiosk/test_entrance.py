@@ -18,6 +18,7 @@ from support.screens import (
 from devices import Health, State
 from kiosk import entrance
 from kiosk.entrance import Entrance, EntrancePage
+from kiosk.station import Station
 from mqtt.identity import badge_hash
 from store import StoreFull
 
@@ -235,3 +236,47 @@ async def test_a_chosen_language_is_forgotten(made: Bench) -> None:
         screen.tap("language", "en")
         assert screen.page.get().language == "en"
         await until(screen.page, lambda page: page.language == "fr")
+
+
+async def test_a_badge_shown_again_after_a_restart_is_the_same_passage(made: Bench) -> None:
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    async with running(screen := made.entrance()):  # a process of its own remembers nothing
+        assert (await shown(screen, made, CAMILLE)).state == "twice"
+        assert (await shown(screen, made, SACHA)).state == "warn"
+        facts = await until_facts(made, 2)
+    assert [fact["who"]["id"] for fact in facts] == [int(CAMILLE[-5:]), int(SACHA[-5:])]
+
+
+async def test_after_a_restart_an_older_passage_is_no_hindrance(made: Bench) -> None:
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    await asyncio.sleep(0.1)
+    async with running(screen := made.entrance(twice_s=0.1)):
+        assert (await shown(screen, made, CAMILLE)).state == "ok"
+        await until_facts(made, 2)
+
+
+@pytest.mark.parametrize(
+    ("clock", "jump", "state"),
+    [
+        ("synced", 3, "twice"),
+        ("synced", 30, "ok"),  # longer ago than `twice_s`
+        ("synced", -30, "ok"),  # a clock that was set back says nothing
+        ("unsynced", 3, "ok"),
+    ],
+)
+async def test_over_a_reboot_the_clock_decides_if_it_can(
+    made: Bench, monkeypatch: pytest.MonkeyPatch, clock: str, jump: int, state: str
+) -> None:
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    monkeypatch.setattr(entrance, "boot_id", lambda: "another boot")
+    then = made.station.now()
+    monkeypatch.setattr(Station, "now", lambda _: then + timedelta(seconds=jump))
+    made.clock = clock
+    async with running(screen := made.entrance()):
+        assert (await shown(screen, made, CAMILLE)).state == state

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.stores import opened
+from support.stores import ack, opened
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -22,7 +22,7 @@ async def keep(store, worker):
     for n in range(1000000):
         photo = b"portrait %d" % n if n % 40 == 7 else None
         envelope = await store.outbox.put("badge", fact(worker * 1000 + n % 1000), attachment=photo)
-        line = f"{envelope.seq} {envelope.id} {'photo' if photo else '-'}\\n"
+        line = f"{envelope.epoch} {envelope.seq} {envelope.id} {'photo' if photo else '-'}\\n"
         sys.stdout.write(line)
         sys.stdout.flush()
 
@@ -34,7 +34,7 @@ asyncio.run(main())
 """
 
 
-def run_and_kill(folder: Path, acknowledged: int) -> list[tuple[int, str, bool]]:
+def run_and_kill(folder: Path, acknowledged: int) -> list[tuple[str, int, str, bool]]:
     """What the child was promised before it was killed."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     child = subprocess.Popen(
@@ -49,29 +49,35 @@ def run_and_kill(folder: Path, acknowledged: int) -> list[tuple[int, str, bool]]
     # The last line may have been cut.
     whole = [*lines, *rest.splitlines(keepends=True)]
     promised = [line.decode().split() for line in whole if line.endswith(b"\n")]
-    return [(int(seq), fact_id, photo == "photo") for seq, fact_id, photo in promised]
+    return [(epoch, int(seq), fact_id, photo == "photo") for epoch, seq, fact_id, photo in promised]
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_every_fact_that_was_promised_is_there_after_kill_9(tmp_path, seed):
     chance = random.Random(seed)
-    promised: list[tuple[int, str, bool]] = []
-    bodies: dict[int, bytes] = {}
+    promised: list[tuple[str, int, str, bool]] = []
+    bodies: dict[str, bytes] = {}
     for _ in range(2):
         promised += await asyncio.to_thread(run_and_kill, tmp_path, chance.randint(50, 300))
         async with opened(tmp_path) as store:
             assert store.set_aside is None
-            rows = await store.outbox.waiting(0, 1_000_000)
-            kept = {row.seq: row for row in rows}
-            assert list(kept) == list(range(1, len(rows) + 1))
-            for seq, fact_id, photo in promised:
-                assert kept[seq].id == fact_id
+            rows = []
+            for epoch in store.outbox.kept():
+                await store.outbox.replay(epoch.epoch, 1)
+            while more := await store.outbox.waiting(0, 1_000_000):
+                assert [row.seq for row in more] == list(range(1, len(more) + 1))
+                rows += more
+                await store.outbox.acknowledge(ack(more[0].epoch, stored=len(more)))
+            kept = {(row.epoch, row.seq): row for row in rows}
+            for epoch, seq, fact_id, photo in promised:
+                row = kept[epoch, seq]
+                assert row.id == fact_id
                 if photo:
-                    attachment = kept[seq].attachment
-                    assert attachment is not None
-                    assert attachment.read_bytes().startswith(b"portrait ")
+                    assert row.attachment is not None
+                    assert row.attachment.read_bytes().startswith(b"portrait ")
             # What was read after the first crash is the very same after the second.
-            assert all(kept[seq].body == body for seq, body in bodies.items())
-            bodies = {row.seq: row.body for row in rows}
+            now = {row.id: row.body for row in rows}
+            assert all(now[fact_id] == body for fact_id, body in bodies.items())
+            bodies = now
             photos = {row.attachment.name for row in rows if row.attachment}
             assert photos == {file.name for file in (tmp_path / "photos").iterdir()}

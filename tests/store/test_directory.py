@@ -1,30 +1,46 @@
+import json
+import logging
 import sqlite3
 import time
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from support.echo import until
 from support.stores import AT, badge, entry, opened
 
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
-from mqtt.messages import DirectoryHead, DirectoryShard
+from mqtt.messages import DirectoryHead, DirectoryShard, Entry, ReceivedShard
+from store.store import FILE
 
 
 def shards_of(entries):
     groups = {}
     for one in entries:
         groups.setdefault(shard_of(one.badge), []).append(one)
-    return {
-        shard: DirectoryShard(shard=shard, entries=tuple(group)) for shard, group in groups.items()
-    }
+    return groups
 
 
 def head_of(shards, as_of=AT):
     return DirectoryHead(
         as_of=as_of,
-        count=sum(len(shard.entries) for shard in shards.values()),
-        shards={name: shard_digest(shard.entries) for name, shard in shards.items()},
+        count=sum(map(len, shards.values())),
+        shards={name: shard_digest(entries) for name, entries in shards.items()},
     )
+
+
+def received(name, entries):
+    """A shard as it comes from the wire. Entries may be models, or JSON of another version."""
+    models = tuple(one for one in entries if isinstance(one, Entry))
+    written = json.loads(DirectoryShard(shard=name, entries=models).model_dump_json())
+    written["entries"] += [one for one in entries if not isinstance(one, Entry)]
+    return ReceivedShard.model_validate_json(json.dumps(written))
+
+
+def newer(n, **changes):
+    """An entry with a word that this version does not know."""
+    return json.loads(entry(n).model_dump_json()) | {"verdict": "later"} | changes
 
 
 async def test_a_directory_arrives_shard_by_shard_and_is_whole_with_the_last(tmp_path):
@@ -34,12 +50,12 @@ async def test_a_directory_arrives_shard_by_shard_and_is_whole_with_the_last(tmp
         directory = store.directory
         assert directory.as_of is None
         assert await directory.apply_head(head) == set(shards)
-        for shard in shards.values():
+        for name, entries in shards.items():
             assert directory.as_of is None
-            assert await directory.apply_shard(shard)
+            assert await directory.apply_shard(received(name, entries))
         assert directory.as_of == AT
         assert directory.count == 1000
-        assert await directory.missing() == set()
+        assert directory.missing == set()
         assert directory.lookup([badge(123)]) == entry(123)
         assert directory.lookup([badge(5000)]) is None
     async with opened(tmp_path) as store:
@@ -59,18 +75,27 @@ async def test_a_shard_that_the_head_does_not_name_changes_nothing(tmp_path):
     shards = shards_of([entry(n) for n in range(300)])
     async with opened(tmp_path) as store:
         directory = store.directory
-        name, shard = next(iter(shards.items()))
-        assert not await directory.apply_shard(shard)  # no head yet
+        name, other = list(shards)[:2]
+        entries = shards[name]
+        assert not await directory.apply_shard(received(name, entries))  # no head yet
         await directory.apply_head(head_of(shards))
-        false = DirectoryShard(
-            shard=name, entries=(shard.entries[0].model_copy(update={"verdict": "stop"}),)
-        )
-        assert not await directory.apply_shard(false)
-        stranger = next(other for other in shards.values() if other.shard != name)
-        assert not await directory.apply_shard(DirectoryShard(shard=name, entries=stranger.entries))
+        false = entries[0].model_copy(update={"verdict": "stop"})
+        assert not await directory.apply_shard(received(name, [false, *entries[1:]]))
+        assert not await directory.apply_shard(received(name, shards[other]))
         assert directory.count == 0
-        assert name in await directory.missing()
-        assert await directory.apply_shard(shard)
+        assert directory.missing == shards.keys()
+        assert await directory.apply_shard(received(name, entries))
+        assert directory.missing == shards.keys() - {name}
+
+
+async def test_a_shard_with_a_stranger_in_it_is_not_taken_though_the_head_names_it(tmp_path):
+    shards = shards_of([entry(n) for n in range(300)])
+    async with opened(tmp_path) as store:
+        name, other = list(shards)[:2]
+        mixed = [*shards[name], shards[other][0]]
+        await store.directory.apply_head(head_of({name: mixed}))
+        assert not await store.directory.apply_shard(received(name, mixed))
+        assert store.directory.lookup([shards[other][0].badge]) is None
 
 
 async def test_a_new_head_asks_for_what_changed_and_empties_what_is_gone(tmp_path):
@@ -79,21 +104,19 @@ async def test_a_new_head_asks_for_what_changed_and_empties_what_is_gone(tmp_pat
         directory = store.directory
         await directory.replace([entry(n) for n in range(600)], AT)
         changed, gone = sorted(shards)[:2]
-        member = shards[changed].entries[0]
+        member = shards[changed][0]
         suspended = member.model_copy(update={"verdict": "stop"})
-        left = shards[gone].entries
+        left = shards[gone]
         after = dict(shards)
         del after[gone]
-        after[changed] = DirectoryShard(
-            shard=changed, entries=(suspended, *shards[changed].entries[1:])
-        )
+        after[changed] = [suspended, *shards[changed][1:]]
         later = AT + timedelta(hours=1)
         assert await directory.apply_head(head_of(after, later)) == {changed}
         assert directory.lookup([left[0].badge]) is None
         # What is here is still of the older head, until the last shard has come.
         assert directory.as_of == AT
         assert directory.lookup([member.badge]) == member
-        assert await directory.apply_shard(after[changed])
+        assert await directory.apply_shard(received(changed, after[changed]))
         assert directory.as_of == later
         assert directory.lookup([member.badge]) == suspended
         assert directory.count == 600 - len(left)
@@ -126,9 +149,9 @@ async def test_look_ups_go_on_while_shards_are_being_written(tmp_path):
         await store.directory.replace([entry(n) for n in range(2000)], AT)
         shards = shards_of([entry(n, verdict="warn") for n in range(2000)])
         await store.directory.apply_head(head_of(shards))
-        for shard in shards.values():
+        for name, entries in shards.items():
             assert store.directory.lookup([badge(7)]).who.id == 7
-            assert await store.directory.apply_shard(shard)
+            assert await store.directory.apply_shard(received(name, entries))
         assert store.directory.lookup([badge(7)]).verdict == "warn"
 
 
@@ -140,3 +163,104 @@ async def test_fifty_thousand_members_are_looked_up_in_no_time(tmp_path):
         for n in range(0, 50_000, 50):
             assert store.directory.lookup([badge(n + 100_000), badge(n)]) is not None
         assert (time.perf_counter() - started) / 1000 < 0.005
+
+
+# --- words of other versions -----------------------------------------------------------------
+
+
+def stored(folder, sql, *values):
+    """Change what a closed store holds."""
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        assert connection.execute(sql, values).rowcount == 1
+        connection.commit()
+
+
+async def test_one_unknown_word_costs_one_entry_and_its_shard_is_whole(tmp_path):
+    name = shard_of(badge(1))
+    stranger = newer(0, badge=name + "0" * 30)
+    entries = [entry(1), stranger]
+    async with opened(tmp_path) as store:
+        directory = store.directory
+        assert await directory.apply_head(head_of({name: entries})) == {name}
+        assert await directory.apply_shard(received(name, entries))
+        assert directory.missing == set()
+        assert directory.as_of == AT
+        assert directory.lookup([badge(1)]) == entry(1)
+        assert directory.lookup([stranger["badge"]]) is None
+        assert directory.lookup([stranger["badge"], badge(1)]) == entry(1)
+
+
+async def test_an_entry_of_another_version_is_kept_as_it_came(tmp_path):
+    """After an upgrade its words may be known."""
+    name = shard_of(badge(3))
+    known_later = newer(3, hours={"from": 8, "to": 20}, first_name="Élé")
+    async with opened(tmp_path) as store:
+        await store.directory.apply_head(head_of({name: [known_later]}))
+        await store.directory.apply_shard(received(name, [known_later]))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        ((body,),) = connection.execute("SELECT body FROM directory")
+    assert json.loads(body) == known_later
+
+
+async def test_an_unknown_word_that_the_bridge_really_sends_is_not_asked_for_again(
+    tmp_path,
+):
+    name = shard_of(badge(3))
+    async with opened(tmp_path) as store:
+        directory = store.directory
+        await directory.apply_head(head_of({name: [newer(3)]}))
+        assert await directory.apply_shard(received(name, [newer(3)]))
+        for _ in range(3):
+            assert directory.lookup([badge(3)]) is None
+        await store.journal.recent()  # with it goes what was given to the writer to ride along
+        assert directory.missing == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        newer(3),
+        {"badge": badge(3), "who": {"kind": "member", "id": 3}},  # of a version with fewer fields
+    ],
+)
+async def test_a_stored_entry_that_is_not_understood_is_asked_for_again_once(
+    tmp_path, body, caplog
+):
+    shards = shards_of([entry(n) for n in range(1000)])
+    name = shard_of(badge(3))
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(1000)], AT)
+    text = body.decode() if isinstance(body, bytes) else json.dumps(body)
+    stored(tmp_path, "UPDATE directory SET body = ? WHERE badge = ?", text, badge(3))
+    async with opened(tmp_path) as store:
+        directory = store.directory
+        assert directory.missing == set()
+        for _ in range(3):
+            assert directory.lookup([badge(3)]) is None
+        assert f"an entry of shard {name} is not understood" in caplog.text
+        assert badge(3) not in caplog.text
+        await until(lambda: directory.missing == {name})
+        assert directory.count == 1000
+        assert directory.as_of == AT
+        # Its neighbours are answered meanwhile.
+        neighbour = next(one for one in shards[name] if one.badge != badge(3))
+        assert directory.lookup([neighbour.badge]) == neighbour
+        assert await directory.apply_shard(received(name, shards[name]))
+        assert directory.missing == set()
+        assert directory.lookup([badge(3)]) == entry(3)
+
+
+async def test_a_head_that_is_not_understood_is_no_head(tmp_path, caplog):
+    shards = shards_of([entry(n) for n in range(50)])
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(50)], AT)
+    stored(tmp_path, "UPDATE meta SET value = ? WHERE key = 'head'", '{"as_of": 1, "shards": []}')
+    async with opened(tmp_path) as store:
+        directory = store.directory
+        assert [r.levelno for r in caplog.records] == [logging.WARNING]
+        assert directory.head is None
+        assert (directory.as_of, directory.count) == (AT, 50)
+        assert directory.lookup([badge(7)]) == entry(7)
+        assert await directory.apply_head(head_of(shards)) == set()
+        assert directory.head == head_of(shards)

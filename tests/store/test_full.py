@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.stores import entry, fact, opened
+from support.stores import ack, entry, fact, opened
 
 from durable.reserve import SIZE
-from mqtt.messages import Ack
 from store import StoreFull
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,7 +83,7 @@ async def test_acknowledgements_are_taken_although_the_disk_is_full(tmp_path):
         kept = await fill(store)
         # What the reserve gave back.
         await grow_by(store, SIZE // 4096)
-        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=kept, done=kept))
+        await store.outbox.acknowledge(ack(store.outbox.epoch, stored=kept, done=kept))
         assert store.outbox.status().waiting == 0
 
 
@@ -112,7 +111,7 @@ CHILD = """
 import asyncio, resource, sys
 from pathlib import Path
 from store import StoreFull
-from support.stores import fact, opened
+from support.stores import ack, fact, opened
 
 def may_grow_to(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

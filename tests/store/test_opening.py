@@ -74,37 +74,6 @@ async def test_a_disk_that_takes_nothing_is_told_for_what_it_is(tmp_path, monkey
     assert (told.value.key, told.value.params) == (key, {"path": str(tmp_path)})
 
 
-@pytest.mark.parametrize("wreck", ["header", "garbage", "middle", "cut"])
-async def test_a_damaged_file_is_set_aside_and_the_station_goes_on(tmp_path, wreck):
-    async with opened(tmp_path) as store:
-        epoch = store.outbox.epoch
-        for n in range(200):
-            await store.outbox.put("badge", fact(n))
-        await store.outbox.put("photo", fact(), attachment=b"portrait")
-    path = tmp_path / FILE
-    size = path.stat().st_size
-    if wreck == "header":
-        damage(path, length=100)
-    elif wreck == "garbage":
-        path.write_bytes(os.urandom(50_000))
-    elif wreck == "middle":
-        damage(path, at=4096, length=size - 8192)
-    else:
-        os.truncate(path, size // 2)
-    async with opened(tmp_path) as store:
-        assert store.set_aside is not None
-        assert store.set_aside.name.startswith(f"{FILE}.corrupt-")
-        assert store.set_aside.exists()
-        assert store.outbox.epoch != epoch
-        assert (await store.outbox.put("badge", fact())).seq == 1
-        assert (await store.journal.recent())[0].key == "store.set_aside"
-        (photos,) = tmp_path.glob("photos.corrupt-*")
-        assert [file.read_bytes() for file in photos.iterdir()] == [b"portrait"]
-    async with opened(tmp_path) as store:
-        assert store.set_aside is None
-        assert store.outbox.last.get() == 1
-
-
 async def test_damage_met_in_use_is_told_and_set_aside_at_the_next_start(tmp_path):
     async with opened(tmp_path) as store:
         await store.directory.replace([entry(n) for n in range(5000)], entry(1).next_shift)
@@ -150,7 +119,7 @@ async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
     with pytest.raises(StoreTooNew):
         async with opened(tmp_path):
             pass
-    assert "store-writer" not in {t.name for t in threading.enumerate()} - threads
+    assert "sqlite-writer" not in {t.name for t in threading.enumerate()} - threads
     connection = sqlite3.connect(tmp_path / FILE)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.close()
@@ -182,7 +151,7 @@ def test_the_quick_check_gives_up_in_time_and_the_thorough_one_does_not(tmp_path
     migrate(connection, MIGRATIONS)
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO outbox(id, kind, body, since) VALUES(?, 'badge', ?, 0)",
+        "INSERT INTO outbox(id, kind, body, sum, since) VALUES(?, 'badge', ?, x'00', 0)",
         ((str(n), b"x" * 500) for n in range(20_000)),
     )
     connection.execute("COMMIT")

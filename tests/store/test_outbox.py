@@ -3,15 +3,17 @@ import json
 import stat
 
 import pytest
-from support.stores import fact, opened
+from support.stores import ack, fact, opened, put
 
-from mqtt.messages import Ack, Envelope, Parked
+from mqtt.messages import Envelope, EpochKept, Parked
 from store import settling
 from store.outbox import Outbox
 
 
-async def put(outbox: Outbox, count: int) -> list[Envelope]:
-    return list(await asyncio.gather(*(outbox.put("badge", fact(n)) for n in range(count))))
+def settled(outbox: Outbox) -> tuple[int, int]:
+    """`stored` and `done` of the epoch that is there."""
+    (epoch,) = outbox.epochs.get().values()
+    return epoch.stored, epoch.done
 
 
 async def test_a_fact_gets_its_envelope_and_the_bytes_are_that_envelope(tmp_path):
@@ -55,19 +57,21 @@ async def test_a_lone_fact_is_committed_by_itself(tmp_path):
 async def test_waiting_gives_what_is_above_in_order_and_no_more_than_asked(tmp_path):
     async with opened(tmp_path) as store:
         await put(store.outbox, 10)
-        assert [row.seq for row in await store.outbox.waiting(3, 4)] == [4, 5, 6, 7]
-        assert await store.outbox.waiting(10, 4) == []
+        rows = await store.outbox.waiting(0, 99)
+        third, last = rows[2].n, rows[-1].n
+        assert [row.seq for row in await store.outbox.waiting(third, 4)] == [4, 5, 6, 7]
+        assert await store.outbox.waiting(last, 4) == []
 
 
 async def test_stored_ends_the_resending_and_done_lets_go(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 10)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=4))
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=4))
         assert [row.seq for row in await outbox.waiting(0, 99)] == [7, 8, 9, 10]
         status = outbox.status()
         assert (status.waiting, status.stored, status.parked) == (4, 2, 0)
-        assert outbox.settled.get() == settling.Settled(6, 4)
+        assert settled(outbox) == (6, 4)
 
 
 async def test_a_long_acknowledgement_is_taken_in_steps_and_whole(tmp_path):
@@ -75,8 +79,8 @@ async def test_a_long_acknowledgement_is_taken_in_steps_and_whole(tmp_path):
         outbox = store.outbox
         facts = await put(outbox, 2600)
         parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (1, 1300, 2100))
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2500, done=2100, parked=parked))
-        assert outbox.settled.get() == settling.Settled(2500, 2100)
+        await outbox.acknowledge(ack(outbox.epoch, stored=2500, done=2100, parked=parked))
+        assert settled(outbox) == (2500, 2100)
         status = outbox.status()
         assert (status.waiting, status.stored, status.parked) == (100, 400, 3)
         assert [row.seq for row in await outbox.waiting(0, 999)] == list(range(2501, 2601))
@@ -86,16 +90,16 @@ async def test_an_older_acknowledgement_takes_nothing_back(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 10)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=8, done=8))
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=2))
-        assert outbox.settled.get() == settling.Settled(8, 8)
+        await outbox.acknowledge(ack(outbox.epoch, stored=8, done=8))
+        await outbox.acknowledge(ack(outbox.epoch, stored=3, done=2))
+        assert settled(outbox) == (8, 8)
         assert [row.seq for row in await outbox.waiting(0, 99)] == [9, 10]
 
 
 async def test_another_epochs_acknowledgement_is_ignored(tmp_path):
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
-        await store.outbox.acknowledge(Ack(epoch="another", stored=3, done=3))
+        await store.outbox.acknowledge(ack("another", stored=3, done=3))
         assert len(await store.outbox.waiting(0, 99)) == 3
 
 
@@ -105,16 +109,16 @@ async def test_numbers_that_cannot_be_change_nothing(tmp_path):
         await put(outbox, 2)
         for nonsense in (1 << 53, 1 << 70):
             parked = Parked(seq=nonsense, id="x", why="?")
-            await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=nonsense, done=nonsense))
-            await outbox.acknowledge(Ack(epoch=outbox.epoch, parked=(parked,)))
-            await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=-nonsense, done=-nonsense))
+            await outbox.acknowledge(ack(outbox.epoch, stored=nonsense, done=nonsense))
+            await outbox.acknowledge(ack(outbox.epoch, parked=(parked,)))
+            await outbox.acknowledge(ack(outbox.epoch, stored=-nonsense, done=-nonsense))
             below = Parked(seq=-nonsense, id="x", why="?")
-            await outbox.acknowledge(Ack(epoch=outbox.epoch, parked=(below,)))
-            await outbox.replay(nonsense)
-            assert await outbox.replay(-nonsense) == 1
-        assert outbox.settled.get() == settling.Settled(0, 0)
+            await outbox.acknowledge(ack(outbox.epoch, parked=(below,)))
+            await outbox.replay(outbox.epoch, nonsense)
+            assert (await outbox.replay(outbox.epoch, -nonsense)).first == 1
+        assert settled(outbox) == (0, 0)
         assert (await outbox.put("badge", fact())).seq == 3
-        assert await outbox.replay(-5) == 1
+        assert (await outbox.replay(outbox.epoch, -5)).first == 1
         assert len(await outbox.waiting(0, 9)) == 3
 
 
@@ -123,7 +127,7 @@ async def test_parked_facts_are_kept_and_hold_nobody_up(tmp_path):
         outbox = store.outbox
         facts = await put(outbox, 5)
         parked = Parked(seq=2, id=facts[1].id, why="unknown product")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=5, done=5, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=5, done=5, parked=(parked,)))
         status = outbox.status()
         assert (status.waiting, status.stored, status.parked) == (0, 0, 1)
         assert status.oldest_at is None
@@ -134,8 +138,8 @@ async def test_a_parked_fact_that_a_person_retried_is_done(tmp_path):
         outbox = store.outbox
         facts = await put(outbox, 3)
         parked = Parked(seq=2, id=facts[1].id, why="unknown product")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3, parked=(parked,)))
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3))
+        await outbox.acknowledge(ack(outbox.epoch, stored=3, done=3, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=3, done=3))
         assert outbox.status().parked == 0
 
 
@@ -144,7 +148,7 @@ async def test_a_parked_entry_with_another_id_parks_nothing(tmp_path):
         outbox = store.outbox
         await put(outbox, 2)
         stranger = Parked(seq=2, id="somebody-else", why="?")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2, done=1, parked=(stranger,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=2, done=1, parked=(stranger,)))
         status = outbox.status()
         assert (status.stored, status.parked) == (1, 0)
 
@@ -155,13 +159,32 @@ async def test_replay_sends_the_very_same_bytes_again(tmp_path):
         facts = await put(outbox, 6)
         before = await outbox.waiting(0, 99)
         parked = Parked(seq=5, id=facts[4].id, why="?")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=6, parked=(parked,)))
-        assert await outbox.replay(3) == 3
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=6, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=6, parked=(parked,)))
+        answer = await outbox.replay(outbox.epoch, 3)
+        assert (answer.first, answer.last, answer.done, answer.parked) == (3, 6, 6, (5,))
         assert await outbox.waiting(0, 99) == before[2:]
-        assert outbox.settled.get() == settling.Settled(2, 2)
+        assert settled(outbox) == (2, 6)
+        status = outbox.status()
+        assert (status.waiting, status.stored, status.parked) == (0, 0, 1)  # Odoo has the others
+        assert status.oldest_at == facts[2].at
+
+
+async def test_replay_lets_what_odoo_does_not_have_wait_again(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        await put(outbox, 6)
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=2))
+        assert (await outbox.replay(outbox.epoch, 1)).done == 2
         status = outbox.status()
         assert (status.waiting, status.stored, status.parked) == (4, 0, 0)
-        assert status.oldest_at == facts[2].at
+        assert [row.seq for row in await outbox.waiting(0, 99)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_of_an_epoch_that_is_not_here_there_is_no_replay(tmp_path):
+    async with opened(tmp_path) as store:
+        await put(store.outbox, 2)
+        assert await store.outbox.replay("another", 1) is None
 
 
 async def test_replay_tells_what_is_not_there_any_more(tmp_path, monkeypatch):
@@ -170,10 +193,10 @@ async def test_replay_tells_what_is_not_there_any_more(tmp_path, monkeypatch):
         await put(outbox, 6)
         # Seven days later: what was done is forgotten, what waits is not.
         monkeypatch.setattr(settling, "KEEP_S", -10)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=4, done=4))
-        assert await outbox.replay(2) == 5
+        await outbox.acknowledge(ack(outbox.epoch, stored=4, done=4))
+        assert (await outbox.replay(outbox.epoch, 2)).first == 5
         assert [row.seq for row in await outbox.waiting(0, 99)] == [5, 6]
-        assert await outbox.replay(40) == 40
+        assert (await outbox.replay(outbox.epoch, 40)).first == 40
 
 
 async def test_retention_never_forgets_what_odoo_does_not_have(tmp_path, monkeypatch):
@@ -182,7 +205,7 @@ async def test_retention_never_forgets_what_odoo_does_not_have(tmp_path, monkeyp
         outbox = store.outbox
         facts = await put(outbox, 9)
         parked = Parked(seq=1, id=facts[0].id, why="?")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=6, done=3, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=3, parked=(parked,)))
         kept = [envelope.seq async for envelope in outbox.export()]
         assert kept == [1, 4, 5, 6, 7, 8, 9]
 
@@ -191,9 +214,8 @@ async def test_numbers_go_on_when_everything_was_forgotten(tmp_path, monkeypatch
     monkeypatch.setattr(settling, "KEEP_S", -10)
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
-        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=3, done=3))
+        await store.outbox.acknowledge(ack(store.outbox.epoch, stored=3, done=3))
         assert [e.seq async for e in store.outbox.export()] == []
-    async with opened(tmp_path) as store:
         assert (await store.outbox.put("badge", fact())).seq == 4
 
 
@@ -202,57 +224,17 @@ async def test_everything_is_as_it_was_after_a_restart(tmp_path):
         epoch = store.outbox.epoch
         facts = await put(store.outbox, 10)
         parked = Parked(seq=2, id=facts[1].id, why="?")
-        await store.outbox.acknowledge(Ack(epoch=epoch, stored=6, done=4, parked=(parked,)))
+        await store.outbox.acknowledge(ack(epoch, stored=6, done=4, parked=(parked,)))
         rows, status = await store.outbox.waiting(0, 99), store.outbox.status()
+        kept = store.outbox.kept()
     async with opened(tmp_path) as store:
-        assert store.outbox.epoch == epoch
-        assert store.outbox.last.get() == 10
-        assert store.outbox.settled.get() == settling.Settled(6, 4)
+        assert (
+            store.outbox.kept()
+            == kept
+            == (EpochKept(epoch=epoch, first=1, last=10, done=4, parked=(2,)),)
+        )
         assert await store.outbox.waiting(0, 99) == rows
         assert store.outbox.status() == status
-
-
-async def test_a_new_store_has_a_new_epoch(tmp_path):
-    async with opened(tmp_path / "a") as a, opened(tmp_path / "b") as b:
-        assert a.outbox.epoch != b.outbox.epoch
-
-
-async def test_a_disk_that_forgot_facts_gives_no_number_twice(tmp_path):
-    """The bridge has 12 facts of this store, which knows of 3: a card that lied about its fsync."""
-    async with opened(tmp_path) as store:
-        outbox = store.outbox
-        await put(outbox, 3)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=3, done=3))
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=12, done=12))
-        assert outbox.last.get() == 12
-        assert (await outbox.put("badge", fact())).seq == 13
-        assert [row.seq for row in await outbox.waiting(0, 99)] == [13]
-        assert (await store.journal.recent())[0].key == "store.behind"
-
-
-async def test_what_got_a_forgotten_number_is_not_let_go_with_it(tmp_path):
-    """A card restored from an image: what happens before the bridge is heard must reach it."""
-    async with opened(tmp_path) as store:
-        outbox = store.outbox
-        await put(outbox, 2)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=2, done=2))
-        made = [await outbox.put("badge", fact(n)) for n in range(3)]
-        photo = await outbox.put("photo", fact(), attachment=b"portrait")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=4, done=4))  # it knows of two
-        assert outbox.settled.get() == settling.Settled(4, 4)
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=12, done=12))
-        rows = await outbox.waiting(0, 99)
-        assert [(row.seq, row.id) for row in rows] == [(13, made[2].id), (14, photo.id)]
-        kept = [Envelope.model_validate_json(row.body) for row in rows]
-        assert kept == [
-            made[2].model_copy(update={"seq": 13}),
-            photo.model_copy(update={"seq": 14}),
-        ]
-        assert rows[1].attachment is not None
-        assert (await outbox.put("badge", fact())).seq == 15
-        assert outbox.status().waiting == 3
-    async with opened(tmp_path) as store:
-        assert [row.seq for row in await store.outbox.waiting(0, 99)] == [13, 14, 15]
 
 
 async def test_a_photo_lies_beside_its_fact_until_odoo_has_it(tmp_path):
@@ -264,11 +246,11 @@ async def test_a_photo_lies_beside_its_fact_until_odoo_has_it(tmp_path):
         assert row.attachment.read_bytes() == b"\xff\xd8jpeg"
         assert row.attachment.name == f"{envelope.id}.jpg"
         assert stat.S_IMODE(row.attachment.stat().st_mode) == 0o600
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1))
+        await outbox.acknowledge(ack(outbox.epoch, stored=1))
         assert row.attachment.exists()
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1, done=1))
+        await outbox.acknowledge(ack(outbox.epoch, stored=1, done=1))
         assert not row.attachment.exists()
-        await outbox.replay(1)
+        await outbox.replay(outbox.epoch, 1)
         assert (await outbox.waiting(0, 9))[0].attachment is None
 
 
@@ -278,12 +260,12 @@ async def test_a_parked_photo_is_kept_until_it_is_settled(tmp_path):
         envelope = await outbox.put("photo", fact(), attachment=b"jpeg")
         (row,) = await outbox.waiting(0, 9)
         parked = Parked(seq=1, id=envelope.id, why="?")
-        await outbox.acknowledge(Ack(epoch=outbox.epoch, stored=1, done=1, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=1, done=1, parked=(parked,)))
         assert row.attachment is not None
         assert row.attachment.exists()
     async with opened(tmp_path) as store:
         assert row.attachment.exists()
-        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=1, done=1))
+        await store.outbox.acknowledge(ack(envelope.epoch, stored=1, done=1))
         assert not row.attachment.exists()
 
 
@@ -315,5 +297,5 @@ async def test_a_caller_that_gives_up_does_not_hide_the_fact(tmp_path):
 async def test_export_gives_everything_that_is_kept(tmp_path):
     async with opened(tmp_path) as store:
         facts = await put(store.outbox, 1203)
-        await store.outbox.acknowledge(Ack(epoch=store.outbox.epoch, stored=600, done=600))
+        await store.outbox.acknowledge(ack(store.outbox.epoch, stored=600, done=600))
         assert [envelope async for envelope in store.outbox.export()] == facts

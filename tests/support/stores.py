@@ -1,12 +1,25 @@
 """A real store in a temporary folder, and facts to put into it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from mqtt.messages import BadgeData, Catalogue, Entry, Product, Rule, Who
+from mqtt.messages import (
+    Ack,
+    BadgeData,
+    Catalogue,
+    Entry,
+    Envelope,
+    EpochAck,
+    Product,
+    Rule,
+    Who,
+)
 from store import Store
+from store.outbox import Outbox
 
 AT = datetime(2026, 11, 21, 17, 13, 22, 41000, tzinfo=UTC)
 
@@ -49,6 +62,16 @@ def product(barcode: str, number: int = 1, **changes: object) -> Product:
 
 def catalogue(*products: Product, rules: tuple[Rule, ...] = ()) -> Catalogue:
     return Catalogue(as_of=AT, digest="0" * 64, products=products, rules=rules)
+
+
+def ack(epoch: str, **words: Any) -> Ack:
+    """What the bridge says of one epoch."""
+    return Ack(epochs=(EpochAck(epoch=epoch, **words),))
+
+
+async def put(outbox: Outbox, count: int) -> list[Envelope]:
+    """`count` badge facts at once."""
+    return list(await asyncio.gather(*(outbox.put("badge", fact(n)) for n in range(count))))
 
 
 @asynccontextmanager

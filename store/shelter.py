@@ -1,0 +1,91 @@
+"""A store on a disk that takes nothing: opened as a copy in memory, to answer and not to record.
+
+The one rule: whoever is told "recorded" has it on the real disk. A sheltered store refuses every
+fact and says why; it answers badges, prices and the status page, because those need no disk.
+"""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from durable.errors import StoreBusy, StoreError, StoreFull, refusal
+from durable.reserve import SIZE
+from store.opening import FILE
+
+_PLACES = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
+"""Variables that name a folder in memory, best first (systemd.exec(5))."""
+
+
+def shelter(folder: Path) -> Path:
+    """Copy the store's file and its log to a folder in memory. Raises OSError."""
+    made = Path(tempfile.mkdtemp(prefix="edged-store-", dir=_place()))
+    for name in (FILE, f"{FILE}-wal"):
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, made / name)
+    return made
+
+
+def _place() -> str | None:
+    named = [os.environ.get(variable, "").split(":")[0] for variable in _PLACES]
+    for place in (*named, "/dev/shm"):  # noqa: S108 - mkdtemp makes it ours alone
+        if place and os.access(place, os.W_OK):
+            return place
+    return None
+
+
+def read_lock(folder: Path) -> int | None:
+    """Hold the folder's lock where nothing can be written; None when there never was one.
+
+    Raises `StoreBusy`.
+    """
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise StoreBusy("store.busy", path=str(folder)) from None
+    return fd
+
+
+def takes_facts(folder: Path) -> bool:
+    """Whether the disk has room again and lets us write; by writing."""
+    probe = folder / "probe"
+    try:
+        disk = os.statvfs(folder)
+        if disk.f_bavail * disk.f_frsize < 2 * SIZE:
+            return False
+        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, 4096)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+            probe.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def why_refused(error: OSError | sqlite3.Error, folder: Path) -> Exception:
+    """What is wrong with the disk: SQLite calls it an I/O error when there is no room for its
+    shared memory, so the disk itself is asked.
+    """
+    if isinstance(error, PermissionError):
+        return StoreError("store.permission", path=str(folder))
+    refused = refusal(error, path=str(folder))
+    if isinstance(refused, StoreFull) and refused.key == "store.unwritable":
+        try:
+            disk = os.statvfs(folder)
+        except OSError:
+            return refused
+        if disk.f_flag & os.ST_RDONLY:
+            return StoreFull("store.read_only", path=str(folder))
+        if disk.f_bavail * disk.f_frsize < SIZE:
+            return StoreFull("store.full", path=str(folder))
+    return refused

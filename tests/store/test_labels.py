@@ -1,0 +1,66 @@
+"""After a kill nobody knows whether the last label came out; of all others it is known."""
+
+from support.stores import opened
+
+from mqtt.messages import LabelData
+
+
+def label(name: str, action: str = "print") -> LabelData:
+    return LabelData(
+        action=action,
+        label=name,
+        device="printer",
+        scale="scale",
+        product=1,
+        barcode="2112345004825",
+        net_g=482,
+        tare_g=0,
+        price_cents_per_kg=295,
+        price_cents=142,
+        mode="indicative",
+    )
+
+
+async def doubtful_after(folder, *actions: str) -> str | None:
+    """What is in doubt after a station did this and was started anew. "out" is the note that the
+    label before came out.
+    """
+    async with opened(folder) as store:
+        for number, action in enumerate(actions):
+            if action == "out":
+                await store.labels.is_out(f"label {number - 1}")
+            else:
+                await store.outbox.put("label", label(f"label {number}", action))
+    async with opened(folder) as store:
+        found = store.labels.doubtful()
+        return None if found is None else found.label
+
+
+async def test_a_label_that_came_out_is_in_no_doubt(tmp_path):
+    assert await doubtful_after(tmp_path, "print", "out") is None
+
+
+async def test_a_label_of_which_nothing_more_is_known_is_in_doubt(tmp_path):
+    assert await doubtful_after(tmp_path, "print", "out", "print") == "label 2"
+
+
+async def test_a_label_that_was_voided_is_in_no_doubt(tmp_path):
+    assert await doubtful_after(tmp_path, "print", "void") is None
+
+
+async def test_a_reprint_puts_no_label_in_doubt(tmp_path):
+    assert await doubtful_after(tmp_path, "print", "out", "reprint") is None
+
+
+async def test_other_facts_after_it_hide_nothing(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("label", label("a"))
+        for _ in range(30):
+            await store.outbox.put("button", label("b"))
+    async with opened(tmp_path) as store:
+        found = store.labels.doubtful()
+        assert found == label("a")
+
+
+async def test_without_labels_there_is_no_doubt(tmp_path):
+    assert await doubtful_after(tmp_path) is None

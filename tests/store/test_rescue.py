@@ -1,0 +1,314 @@
+"""Damaged stores: no fact that can be read is lost, none is changed, and each other one is told."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.stores import ack, badge, entry, fact, opened, put
+
+from mqtt.messages import Envelope, Parked
+from store.opening import FILE, open_file
+
+PAGE = 4096
+
+
+def damage(path: Path, at: int = 0, length: int = PAGE) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(os.urandom(length))
+
+
+def pages_of(path: Path, table: str) -> list[int]:
+    """Where the leaf pages of a table begin. SQLite's own `dbstat` is not compiled in everywhere:
+    they are found by what stands in them.
+    """
+    connection = sqlite3.connect(path)
+    (root,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)
+    ).fetchone()
+    connection.close()
+    content = path.read_bytes()
+
+    def below(page: int) -> list[int]:
+        start = (page - 1) * PAGE
+        kind = content[start]
+        if kind in (0x0D, 0x0A):
+            return [start]
+        cells = int.from_bytes(content[start + 3 : start + 5], "big")
+        pointers = range(start + 12, start + 12 + 2 * cells, 2)
+        children = [
+            int.from_bytes(content[cell : cell + 4], "big")
+            for cell in (start + int.from_bytes(content[at : at + 2], "big") for at in pointers)
+        ]
+        children.append(int.from_bytes(content[start + 8 : start + 12], "big"))
+        return [leaf for child in children for leaf in below(child)]
+
+    return below(root)
+
+
+async def everything(store) -> list[Envelope]:
+    """All that is sent, epoch by epoch, as a bridge without anything would get it."""
+    for epoch in store.outbox.kept():
+        await store.outbox.replay(epoch.epoch, 1)
+    facts = []
+    while rows := await store.outbox.waiting(0, 10_000):
+        facts += [Envelope.model_validate_json(row.body) for row in rows]
+        await store.outbox.acknowledge(ack(rows[0].epoch, stored=rows[-1].seq))
+    return facts
+
+
+async def made(folder: Path, count: int = 200) -> list[Envelope]:
+    async with opened(folder) as store:
+        return await put(store.outbox, count)
+
+
+def whole(facts: list[Envelope]) -> list[Envelope]:
+    return [fact for fact in facts if fact.kind != "damaged"]
+
+
+def numbers(facts: list[Envelope]) -> list[int]:
+    return [fact.seq for fact in facts]
+
+
+@pytest.mark.parametrize("table", ["directory", "journal", "shard", "meta", "document"])
+async def test_damage_beside_the_facts_costs_none(tmp_path, table):
+    facts = await made(tmp_path)
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(300)], entry(1).next_shift)
+        store.journal.add("info", "x.y")
+    damage(tmp_path / FILE, at=random.Random(table).choice(pages_of(tmp_path / FILE, table)))
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert store.set_aside.exists()
+        assert await everything(store) == facts
+        line = (await store.journal.recent())[0]
+        assert (line.key, line.params["facts"], line.params["lost"]) == (
+            "store.set_aside",
+            "200",
+            "0",
+        )
+    async with opened(tmp_path) as store:
+        assert store.set_aside is None
+        assert await everything(store) == facts
+
+
+@pytest.mark.parametrize("place", range(3))
+async def test_of_a_damaged_page_of_facts_each_other_fact_goes_on_and_each_lost_one_is_told(
+    tmp_path, place
+):
+    facts = await made(tmp_path)
+    leaves = pages_of(tmp_path / FILE, "outbox")
+    damage(tmp_path / FILE, at=leaves[(0, len(leaves) // 2, -1)[place]])
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        found = await everything(store)
+    assert numbers(found) == list(range(1, 201))
+    kept = whole(found)
+    assert 180 < len(kept) < 200
+    assert {fact.id for fact in kept} <= {fact.id for fact in facts}
+    assert all(fact == facts[fact.seq - 1] for fact in kept)
+    assert {fact.epoch for fact in found} == {facts[0].epoch}
+
+
+@pytest.mark.parametrize("wreck", ["header", "schema", "root of the facts", "cut"])
+async def test_facts_that_no_page_leads_to_any_more_are_found_in_the_file(tmp_path, wreck):
+    facts = await made(tmp_path)
+    async with opened(tmp_path) as store:
+        photo = await store.outbox.put("photo", fact(), attachment=b"portrait")
+    path = tmp_path / FILE
+    if wreck == "header":
+        damage(path, length=100)
+    elif wreck == "schema":
+        damage(path)
+    elif wreck == "cut":
+        os.truncate(path, path.stat().st_size - 3 * PAGE)
+    else:
+        connection = sqlite3.connect(path)
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'outbox'"
+        ).fetchone()
+        connection.close()
+        damage(path, at=(root - 1) * PAGE)
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        found = whole(await everything(store))
+        assert len(found) >= 170 if wreck == "cut" else found == [*facts, photo]
+        assert all(fact in [*facts, photo] for fact in found)
+        photos = [file.read_bytes() for file in tmp_path.glob("photos*/*")]
+        assert photos == [b"portrait"]
+
+
+async def test_garbage_instead_of_a_file_is_set_aside_with_its_photos(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("photo", fact(), attachment=b"portrait")
+    (tmp_path / FILE).write_bytes(os.urandom(50_000))
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert store.set_aside.name.startswith(f"{FILE}.corrupt-")
+        assert store.outbox.kept() == ()
+        (photos,) = tmp_path.glob("photos.corrupt-*")
+        assert [file.read_bytes() for file in photos.iterdir()] == [b"portrait"]
+        assert (await store.outbox.put("badge", fact())).seq == 1
+
+
+async def test_what_was_settled_stays_settled(tmp_path):
+    facts = await made(tmp_path, 100)
+    async with opened(tmp_path) as store:
+        parked = Parked(seq=7, id=facts[6].id, why="unknown")
+        words = ack(facts[0].epoch, stored=60, done=50, parked=(parked,))
+        await store.outbox.acknowledge(words)
+        kept, status = store.outbox.kept(), store.outbox.status()
+        await store.directory.replace([entry(n) for n in range(300)], entry(1).next_shift)
+    damage(tmp_path / FILE, at=pages_of(tmp_path / FILE, "directory")[0])
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert store.outbox.kept() == kept
+        assert store.outbox.status() == status
+        assert [row.seq for row in await store.outbox.waiting(0, 999)] == list(range(61, 101))
+
+
+async def test_several_epochs_keep_their_order(tmp_path):
+    names = [(await made(tmp_path, 20))[0].epoch for _ in range(4)]
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(300)], entry(1).next_shift)
+    damage(tmp_path / FILE, at=pages_of(tmp_path / FILE, "directory")[0])
+    async with opened(tmp_path) as store:
+        assert [epoch.epoch for epoch in store.outbox.kept()] == names
+        assert [fact.epoch for fact in await everything(store)] == [
+            name for name in names for _ in range(20)
+        ]
+
+
+async def test_a_flipped_bit_never_makes_another_fact(tmp_path):
+    """One bit of each byte of a waiting fact in turn, the row's own columns included."""
+    facts = await made(tmp_path, 3)
+    path = tmp_path / FILE
+    content = path.read_bytes()
+    start = content.index(facts[1].id.encode())
+    end = content.index(b"}", content.index(facts[1].id.encode(), start + 36)) + 8
+    for at in range(start - 8, end, 3):
+        copy = tmp_path / f"copy-{at}"
+        copy.mkdir()
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << at % 8
+        (copy / FILE).write_bytes(flipped)
+        async with opened(copy) as store:
+            found = await everything(store)
+        assert numbers(found) == [1, 2, 3], at
+        assert all(fact in facts for fact in whole(found)), at
+        shutil.rmtree(copy)
+
+
+async def test_a_wrong_body_is_told_under_its_number_and_its_photo_is_not_sent(tmp_path):
+    async with opened(tmp_path) as store:
+        facts = [
+            await store.outbox.put("badge", fact(1)),
+            await store.outbox.put("photo", fact(2), attachment=b"portrait"),
+            await store.outbox.put("badge", fact(3)),
+        ]
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(
+        "UPDATE outbox SET body = CAST(replace(CAST(body AS TEXT), '\"id\":2', '\"id\":3') AS BLOB)"
+    )
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path) as store:
+        assert store.set_aside is None
+        rows = await store.outbox.waiting(0, 99)
+        assert [row.kind for row in rows] == ["badge", "damaged", "badge"]
+        assert [row.id == fact.id for row, fact in zip(rows, facts, strict=True)] == [
+            True,
+            False,
+            True,
+        ]
+        assert rows[1].attachment is None
+        assert json.loads(rows[1].body)["data"] == {"kind": "photo"}
+        assert (await store.journal.recent())[0].key == "store.facts_damaged"
+        assert await store.outbox.waiting(0, 99) == rows  # the same bytes from now on
+
+
+async def test_rows_that_vanished_are_told_too(tmp_path):
+    facts = await made(tmp_path, 10)
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("DELETE FROM outbox WHERE id IN (?, ?, ?)", [facts[n].id for n in (0, 4, 9)])
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path) as store:
+        rows = await store.outbox.waiting(0, 99)
+        assert [row.seq for row in rows] == list(range(1, 11))
+        assert [row.seq for row in rows if row.kind == "damaged"] == [1, 5, 10]
+
+
+async def test_a_last_number_that_cannot_be_makes_no_flood(tmp_path):
+    await made(tmp_path, 10)
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("UPDATE epoch SET last = 1 << 30")
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path) as store:
+        assert len(await store.outbox.waiting(0, 999)) == 10
+        assert await store.outbox.waiting(0, 1) != []
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_wrong_frame_in_the_log_does_not_cost_the_ones_behind_it(tmp_path, seed):
+    """SQLite takes nothing out of a log from the first wrong frame on, and says nothing."""
+    card = tmp_path / "card"
+    async with opened(tmp_path / "running") as store:
+        facts = [(await put(store.outbox, 1))[0] for _ in range(30)]
+        shutil.copytree(tmp_path / "running", card)  # the power is cut: the log lies there
+    log = card / f"{FILE}-wal"
+    content = bytearray(log.read_bytes())
+    at = random.Random(seed).randrange(32, len(content))
+    content[at] ^= 0x10
+    log.write_bytes(content)
+    async with opened(card) as store:
+        found = await everything(store)
+        assert numbers(found) == list(range(1, len(found) + 1))
+        assert all(fact in facts for fact in whole(found))
+        assert len(whole(found)) >= 29
+        if len(whole(found)) < 30:
+            assert numbers(found)[-1] >= 29
+
+
+async def test_a_log_that_is_sound_gives_nothing_twice(tmp_path):
+    async with opened(tmp_path / "running") as store:
+        facts = await put(store.outbox, 30)
+        await store.outbox.acknowledge(ack(facts[0].epoch, stored=30, done=30))
+        shutil.copytree(tmp_path / "running", tmp_path / "card")
+    async with opened(tmp_path / "card") as store:
+        assert store.outbox.status().waiting == 0
+        assert await everything(store) == facts
+        keys = {line.key for line in await store.journal.recent()}
+        assert "store.log_damaged" not in keys
+
+
+@pytest.mark.parametrize("step", range(4))
+async def test_a_power_cut_in_the_middle_of_a_rescue_loses_nothing(tmp_path, monkeypatch, step):
+    facts = await made(tmp_path)
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(300)], entry(1).next_shift)
+    damage(tmp_path / FILE, at=pages_of(tmp_path / FILE, "directory")[0])
+    done = 0
+
+    def cut(self, target):
+        nonlocal done
+        if done == step:
+            raise OSError("the power is cut")
+        done += 1
+        return rename(self, target)
+
+    rename = Path.rename
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", cut)
+        try:
+            open_file(tmp_path).writer.close()
+        except OSError:
+            assert done == step
+    async with opened(tmp_path) as store:
+        assert await everything(store) == facts
+        assert store.directory.lookup([badge(1)]) is None or store.directory.count

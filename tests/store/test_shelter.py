@@ -1,0 +1,205 @@
+"""Disks that take nothing at the start: the station answers, refuses to record, and comes back.
+
+Real small file systems (tmpfs) for root; a folder that may not be written shows the same elsewhere.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.disks import fill
+from support.stores import ack, badge, entry, fact, opened, put
+
+from durable import StoreFull
+from durable.reserve import SIZE
+from store import Store
+from store import store as store_module
+from store.shelter import takes_facts
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, 24 MB large."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ("-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs")
+    subprocess.run(["mount", *options, str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def remount(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+
+
+async def make(folder: Path) -> None:
+    async with opened(folder) as store:
+        await put(store.outbox, 5)
+        await store.outbox.put("photo", fact(), attachment=b"portrait")
+        await store.directory.replace([entry(n) for n in range(50)], entry(1).next_shift)
+
+
+async def sheltered(folder: Path) -> Store:
+    return await Store.open(folder, clock=lambda: "synced", sheltered=True)
+
+
+async def answers_and_refuses(store: Store, key: str) -> None:
+    assert store.sheltered_from == key
+    assert store.outbox.trouble.get() == key
+    found = store.directory.lookup([badge(7)])
+    assert found is not None
+    assert found.who.id == 7
+    with pytest.raises(StoreFull) as refused:
+        await store.outbox.put("badge", fact())
+    assert refused.value.key == key
+    with pytest.raises(StoreFull):
+        await store.outbox.put("photo", fact(), attachment=b"another")
+    # What waits can be sent, and settled as far as this process knows.
+    rows = await store.outbox.waiting(0, 99)
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1].attachment.read_bytes() == b"portrait"
+    await store.outbox.acknowledge(ack(rows[0].epoch, stored=6))
+    assert await store.outbox.waiting(0, 99) == []
+    assert (await store.journal.recent())[0].key == key
+
+
+@needs_root
+async def test_a_full_disk_at_the_start(disk):
+    await make(disk)
+    (disk / "reserve").unlink()
+    filler = fill(disk)
+    with pytest.raises(StoreFull) as refused:  # an import must not write into a copy
+        async with opened(disk):
+            pass
+    assert refused.value.key == "store.full"
+    store = await sheltered(disk)
+    await answers_and_refuses(store, "store.full")
+    assert not takes_facts(disk)
+    await store.close()
+    filler.unlink()
+    assert takes_facts(disk)
+    store = await sheltered(disk)
+    assert store.sheltered_from == ""
+    assert len(await store.outbox.waiting(0, 99)) == 6
+    await store.outbox.put("badge", fact())
+    await store.close()
+
+
+@needs_root
+async def test_what_is_held_in_reserve_is_enough_to_open_an_ordinary_store(disk):
+    await make(disk)
+    fill(disk)
+    store = await sheltered(disk)
+    assert store.sheltered_from == ""
+    assert not (disk / "reserve").exists()
+    with pytest.raises(StoreFull) as refused:
+        await store.outbox.put("badge", fact())
+    assert refused.value.key == "store.full"
+    assert len(await store.outbox.waiting(0, 99)) == 6
+    await store.close()
+
+
+@needs_root
+async def test_a_read_only_disk_at_the_start(disk):
+    await make(disk)
+    remount(disk, "ro")
+    try:
+        store = await sheltered(disk)
+        await answers_and_refuses(store, "store.read_only")
+        with pytest.raises(StoreFull) as refused:
+            async with opened(disk):
+                pass
+        assert refused.value.key == "store.read_only"
+        await store.close()
+    finally:
+        remount(disk, "rw")
+    async with opened(disk) as store:
+        assert len(await store.outbox.waiting(0, 99)) == 6
+
+
+@needs_root
+async def test_facts_that_were_only_in_the_log_are_answered_from_too(disk, tmp_path):
+    """After a power cut what came last lies in the log (-wal) alone."""
+    async with opened(tmp_path / "running") as store:
+        await store.directory.replace([entry(n) for n in range(50)], entry(1).next_shift)
+        await put(store.outbox, 3)
+        subprocess.run(["cp", "-r", f"{tmp_path}/running/.", str(disk)], check=True)
+    remount(disk, "ro")
+    try:
+        store = await sheltered(disk)
+        assert store.directory.lookup([badge(7)]) is not None
+        assert len(await store.outbox.waiting(0, 99)) == 3
+        await store.close()
+    finally:
+        remount(disk, "rw")
+
+
+@needs_root
+async def test_an_empty_full_disk_at_the_first_start(disk):
+    fill(disk)
+    store = await sheltered(disk)
+    assert store.sheltered_from == "store.full"
+    assert store.directory.as_of is None
+    await store.close()
+
+
+@needs_root
+async def test_two_stations_do_not_share_a_disk_that_takes_nothing(disk):
+    await make(disk)
+    remount(disk, "ro")
+    try:
+        store = await sheltered(disk)
+        with pytest.raises(Exception, match=r"store\.busy"):
+            await sheltered(disk)
+        await store.close()
+        await (await sheltered(disk)).close()
+    finally:
+        remount(disk, "rw")
+
+
+@needs_root
+async def test_the_copy_goes_with_the_store(disk, tmp_path, monkeypatch):
+    place = tmp_path / "run"
+    place.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(place))
+    await make(disk)
+    (disk / "reserve").unlink()
+    fill(disk)
+    store = await sheltered(disk)
+    (copy,) = place.iterdir()
+    assert copy.stat().st_mode & 0o777 == 0o700
+    await store.close()
+    assert list(place.iterdir()) == []
+
+
+@needs_root
+async def test_the_disk_is_tried_until_it_takes_facts(disk, monkeypatch):
+    monkeypatch.setattr(store_module, "LOOK_S", 0.01)
+    await make(disk)
+    (disk / "reserve").unlink()
+    filler = fill(disk)
+    store = await sheltered(disk)
+    waiting = asyncio.create_task(store.disk_takes_facts())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    filler.unlink()
+    async with asyncio.timeout(20):
+        await waiting
+    await store.close()
+
+
+def test_a_disk_with_less_room_than_the_reserve_needs_takes_no_facts(tmp_path, monkeypatch):
+    assert takes_facts(tmp_path)
+    room = os.statvfs(tmp_path)
+
+    class Little:
+        f_bavail = (2 * SIZE - 1) // room.f_frsize
+        f_frsize = room.f_frsize
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Little)
+    assert not takes_facts(tmp_path)
