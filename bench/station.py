@@ -22,8 +22,8 @@ from store import Store
 MEMBERS = 50_000
 PRODUCTS = 200
 PACKAGES = (
-    "edged", "devices", "badge_reader", "scale", "printer", "camera", "mqtt", "store", "kiosk",
-    "bridge",
+    "edged", "devices", "durable", "badge_reader", "scale", "printer", "camera", "mqtt", "store",
+    "kiosk", "bridge",
 )  # fmt: skip
 
 

@@ -40,13 +40,25 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make `folder` and what is missing above it; leave one that is there. Raises OSError.
+
+    Their names are made durable, because no file outlives the name of its folder.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, 0o777)
+    folder.mkdir(mode, exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def lock_folder(folder: Path) -> int:
     """Hold `folder` (made if missing, 0700) until the returned descriptor is closed.
 
     An flock: it goes with the process, however the process goes. Raises `StoreBusy` when another
     process holds it, and OSError.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,8 @@ Jobs that need not survive a power cut by themselves (`durable=False`) are commi
 fsync of their own: SQLite keeps the order of the log, so a later fact's fsync covers them and a
 cut loses the newest of them, never the file. A job may run twice when a neighbour in its group
 failed: it must do everything through the connection it is given.
+
+Every caller gets an answer, whatever another one's job, its `then` or this thread does.
 """
 
 import asyncio
@@ -26,7 +28,9 @@ T = TypeVar("T")
 Connection = sqlite3.Connection
 
 GROUP = 500
+"""Jobs in one transaction, at most: the first of them hears of it after the last was done."""
 PATIENCE_S = 5.0
+"""How long what rides (`Writer.ride`) waits for a job to go along with."""
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +49,13 @@ class _Job:
     durable: bool
     then: Callable[[Any], None] | None
     future: asyncio.Future[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    job: _Job
+    result: Any
+    error: BaseException | None
 
 
 class Writer:
@@ -69,11 +80,14 @@ class Writer:
         durable: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """Do `work` in a transaction and return what it returned, after COMMIT.
+        """Do `work` in a transaction and return what it returned, after COMMIT. From the loop's
+        thread.
 
         `then` is called with it on the loop's thread, even if the caller has been cancelled.
-        Raises `StoreFull` when the disk takes nothing, or whatever `work` raised; then nothing of
-        it was kept.
+        Raises `StoreFull` when the disk takes nothing, `StoreError` (``store.closed``) after
+        `close`, or whatever `work` raised; then nothing of it was kept. What `then` raises is
+        raised too, but then the work was committed. ``store.closed`` also comes when the thread
+        has ended by a fault of ours, and only then the work may have been committed or not.
         """
         if self._closed:
             raise StoreError("store.closed")
@@ -82,14 +96,17 @@ class Writer:
         return await future
 
     async def apply(self, *changes: Change[Any]) -> None:
-        """All of them in one durable transaction, or none. Raises as `run` does."""
+        """All of them in one durable transaction, or none. Raises as `run` does; each `then` is
+        called, also when the one before it raised.
+        """
 
         def work(connection: Connection) -> list[Any]:
             return [change.work(connection) for change in changes]
 
         def then(results: list[Any]) -> None:
-            for change, result in zip(changes, results, strict=True):
-                change.then(result)
+            with contextlib.ExitStack() as calls:  # it goes on after one that raised, and raises
+                for change, result in reversed(list(zip(changes, results, strict=True))):
+                    calls.callback(change.then, result)
 
         await self.run(work, durable=True, then=then)
 
@@ -111,19 +128,26 @@ class Writer:
             return
         try:
             self._on_damage()
-        except OSError as refused:  # a failing card is read-only by now
+        except Exception as refused:  # noqa: BLE001 - a failing card is read-only by now
             log.error("store: damaged, and that cannot be marked: %s", refused)  # noqa: TRY400
 
     # --- on the thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
+        batch: list[_Job] = []
         more = True
-        while more:
-            batch, more = self._gather()
-            if batch:
-                self._tell(self._settle(batch))
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
+        try:
+            while more:
+                batch, more = self._gather()
+                outcomes = self._settle(batch)
+                batch = []
+                self._on_loop(_resolve, outcomes)
+        except BaseException:
+            log.exception("store: the thread that writes has ended")
+            self._on_loop(self._abandon, batch)
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
 
     def _gather(self) -> tuple[list[_Job], bool]:
         batch: list[_Job] = []
@@ -145,17 +169,21 @@ class Writer:
             until = until or time.monotonic() + PATIENCE_S
         return batch, True
 
-    def _settle(self, batch: Sequence[_Job]) -> list[tuple[_Job, Any, Exception | None]]:
+    def _settle(self, batch: Sequence[_Job]) -> list[_Outcome]:
+        if not batch:
+            return []
         try:
             results = self._transaction(batch)
-        except Exception as error:  # noqa: BLE001 - handed to the caller it belongs to
+        except BaseException as error:  # noqa: BLE001 - handed to the caller it belongs to
             if len(batch) > 1:
                 return [outcome for job in batch for outcome in self._settle([job])]
-            self.note_damage(error)
+            if isinstance(error, Exception):
+                self.note_damage(error)
+                error = refusal(error)
             if batch[0].future is None:
-                log.warning("store: a line was not kept: %s", refusal(error))
-            return [(batch[0], None, refusal(error))]
-        return [(job, result, None) for job, result in zip(batch, results, strict=True)]
+                log.warning("store: a line was not kept: %s", error)
+            return [_Outcome(batch[0], None, error)]
+        return [_Outcome(job, result, None) for job, result in zip(batch, results, strict=True)]
 
     def _transaction(self, batch: Sequence[_Job]) -> list[Any]:
         connection = self._connection
@@ -176,19 +204,45 @@ class Writer:
         self.commits += durable
         return results
 
-    def _tell(self, outcomes: list[tuple[_Job, Any, Exception | None]]) -> None:
-        # The loop may be gone when a process ends in a hurry: then nobody is left to be told.
+    def _on_loop(self, function: Callable[[T], None], argument: T) -> None:
+        # The loop may be closed when a process ends in a hurry: then nobody is left to be told.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_resolve, outcomes)
+            self._loop.call_soon_threadsafe(function, argument)
+
+    # --- on the loop's thread ----------------------------------------------------------------
+
+    def _abandon(self, batch: Sequence[_Job]) -> None:
+        """Answer who still waits: nobody writes any more. On the loop's thread, where `run` looks
+        at `_closed` and queues in one step, so that no job can slip in behind.
+        """
+        self._closed = True
+        left = list(batch)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._queue.get_nowait()
+                left += [] if job is None else [job]
+        _resolve([_Outcome(job, None, StoreError("store.closed")) for job in left])
 
 
-def _resolve(outcomes: list[tuple[_Job, Any, Exception | None]]) -> None:
-    for job, result, error in outcomes:
+def _resolve(outcomes: Sequence[_Outcome]) -> None:
+    for outcome in outcomes:
+        job, error = outcome.job, outcome.error
         if error is None and job.then is not None:
-            job.then(result)
+            error = _raised_by(job.then, outcome.result)
         if job.future is None or job.future.done():
             continue
         if error is None:
-            job.future.set_result(result)
+            job.future.set_result(outcome.result)
+        elif isinstance(error, StopIteration):  # which no future takes
+            job.future.set_exception(RuntimeError(f"a job raised {error!r}"))
         else:
             job.future.set_exception(error)
+
+
+def _raised_by(then: Callable[[Any], None], result: Any) -> BaseException | None:
+    try:
+        then(result)
+    except BaseException as error:
+        log.exception("store: kept, but what was to follow failed")
+        return error
+    return None

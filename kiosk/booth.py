@@ -84,6 +84,7 @@ class Booth(Screen[BoothPage]):
     async def run(self) -> None:
         async with self._reader.badges.listen() as badges, asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._show_life())
             group.create_task(self._follow(self._reader.health))
             group.create_task(self._follow(self.camera.health))
             if self.station.link is not None:

@@ -19,7 +19,7 @@ from kiosk.screen import Screen, Timer, trouble
 from kiosk.settings import EntranceSettings
 from kiosk.station import Station
 from kiosk.words import Language, language_of
-from mqtt.identity import badge_hash
+from mqtt.identity import badge_hash, shard_of
 from mqtt.messages import BadgeData, Entry, Envelope
 from store.envelope import boot_id, uptime_ms
 
@@ -78,6 +78,7 @@ class Entrance(Screen[EntrancePage]):
         self._remember_passages()
         async with self._reader.badges.listen() as badges, asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._show_life())
             group.create_task(self._follow(self._reader.health))
             if self.station.link is not None:
                 group.create_task(self._follow(self.station.link))
@@ -129,7 +130,8 @@ class Entrance(Screen[EntrancePage]):
             self._part_from(self._answered)
         self._answered = badge if entry else ""
         shown: Shown = entry.verdict if entry else "unknown"
-        if directory.as_of is None or not readable:
+        lost = entry is None and any(shard_of(one) in directory.missing for one in hashes)
+        if directory.as_of is None or lost or not readable:
             shown = "no_directory"
         page = self._verdict(shown, entry)
         again = self._is_again(badge)

@@ -26,6 +26,12 @@ class AnyPage(Protocol):
 
 
 P = TypeVar("P", bound=AnyPage)
+LIFE_S = 2.0
+"""How often a screen that works says so, in seconds."""
+
+
+def _nobody() -> None:
+    """Nobody watches this screen."""
 
 
 class Timer:
@@ -67,6 +73,8 @@ class Screen(ABC, Generic[P]):
         """Somebody touched a language; the one that a badge brings gives way to it."""
         self._memory = Timer(self._language_rested)
         self._cues = 0
+        self.alive: Callable[[], None] = _nobody
+        """Called every few seconds while `run` works; a watchdog may listen."""
 
     @abstractmethod
     async def run(self) -> None:
@@ -114,6 +122,12 @@ class Screen(ABC, Generic[P]):
         """A sound to make once: ``ok``, ``warn``, ``stop`` or ``unknown``, with a number."""
         self._cues += 1
         return f"{self._cues} {sound}"
+
+    async def _show_life(self) -> None:
+        """Part of `run`, beside what it follows."""
+        while True:
+            self.alive()
+            await asyncio.sleep(LIFE_S)
 
     async def _follow(self, value: Value[Any]) -> None:
         """Refresh at each change of `value`."""

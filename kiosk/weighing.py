@@ -89,6 +89,7 @@ class Weighing(Screen[WeighingPage]):
         await self._issuer.resolve()
         async with asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._show_life())
             group.create_task(self._follow(self._scale.reading))
             group.create_task(self._follow(self._scale.health))
             group.create_task(self._follow(self._printer.health))

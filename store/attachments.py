@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from durable.errors import refusal
-from durable.files import write_whole
+from durable.files import make_folder, write_whole
 
 
 class Attachments:
@@ -22,7 +22,7 @@ class Attachments:
 
         `keep`: a damaged store was set aside under this path; what only it knew is set aside too.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(self._folder)
         for file in self._folder.iterdir():
             if file.suffix == ".jpg" and file.stem in wanted:
                 continue

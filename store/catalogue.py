@@ -3,21 +3,23 @@
 The one rule: what the screen reads is in memory; a new catalogue replaces it only once it is kept.
 """
 
+import logging
 import sqlite3
 
 from devices import Value
 from durable.writer import Change, Connection, Writer
 from mqtt.messages import Catalogue
+from store.documents import understood
+from store.schema import checksum
+
+log = logging.getLogger(__name__)
 
 
 class CatalogueStore:
     def __init__(self, writer: Writer, reader: sqlite3.Connection) -> None:
         self._writer = writer
-        row = reader.execute("SELECT body FROM document WHERE name = 'catalogue'").fetchone()
-        self.current: Value[Catalogue | None] = Value(
-            None if row is None else Catalogue.model_validate_json(row[0])
-        )
-        """None: this station never had one."""
+        self.current: Value[Catalogue | None] = Value(_kept(reader))
+        """None: this station never had one, or what it has is damaged or not understood."""
 
     async def replace(self, catalogue: Catalogue) -> None:
         """Keep a new catalogue in place of the old one. Raises `StoreFull`; then the old stays."""
@@ -25,13 +27,35 @@ class CatalogueStore:
 
     def replacement(self, catalogue: Catalogue) -> Change[None]:
         """What `replace` does, for `Writer.apply`."""
-        body = catalogue.model_dump_json()
 
         def write(connection: Connection) -> None:
-            connection.execute(
-                "INSERT INTO document VALUES('catalogue', ?) "
-                "ON CONFLICT DO UPDATE SET body = excluded.body",
-                (body,),
-            )
+            _keep(connection, catalogue)
 
         return Change(write, lambda _: self.current.set(catalogue))
+
+
+def carry_over(old: Connection, into: Connection) -> None:
+    """Copy a damaged store's catalogue, if it is what was put there."""
+    catalogue = _kept(old)
+    if catalogue is not None:
+        _keep(into, catalogue)
+
+
+def _kept(connection: Connection) -> Catalogue | None:
+    row = connection.execute("SELECT body, sum FROM document WHERE name = 'catalogue'").fetchone()
+    if row is None:
+        return None
+    body, checked = row
+    if checksum(body.encode()) != checked:
+        log.error("the catalogue was changed by the disk: it is asked for again")
+        return None
+    return understood(Catalogue, body, "the catalogue")
+
+
+def _keep(connection: Connection, catalogue: Catalogue) -> None:
+    body = catalogue.model_dump_json()
+    connection.execute(
+        "INSERT INTO document(name, body, sum) VALUES('catalogue', ?, ?)"
+        " ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
+        (body, checksum(body.encode())),
+    )

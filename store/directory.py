@@ -8,8 +8,14 @@ in WAL mode a reader sees the last committed state while a transaction is being 
 A directory is 256 shards by the first two hex digits of the badge hash. The bridge's head names
 each shard's digest; a shard is taken only if it has the digest that the head names, so that what
 is here is exactly what the bridge meant. `as_of` moves when the last shard of a head is here.
+
+Entries are stored as they came and judged at the look-up. One that this version does not understand
+answers nobody; its shard is asked for again once, because the row may be damaged or of an older
+version. If it comes again just so, then that is what the bridge has to say. A checksum beside each
+entry tells a flipped bit from a verdict: that shard is asked for again whenever it is met.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +27,9 @@ from durable.errors import refusal
 from durable.writer import Change, Connection, Writer
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
-from mqtt.messages import DirectoryHead, DirectoryShard, Entry
-from store.schema import get_meta, set_meta
+from mqtt.messages import DirectoryHead, Entry, ReceivedShard
+from store.documents import understood
+from store.schema import checksum, get_meta, set_meta
 
 T = TypeVar("T")
 
@@ -35,12 +42,16 @@ class DirectoryState:
     """Badges that are here."""
     as_of: datetime | None = None
     """When Odoo last gave the whole truth that is here; None: there never was a whole directory."""
+    missing: frozenset[str] = frozenset()
+    """The shards of the head that are not here."""
 
 
 class Directory:
     def __init__(self, writer: Writer, reader: sqlite3.Connection) -> None:
         self._writer = writer
         self._reader = reader
+        self._judged: set[str] = set()
+        """The shards that came, or were asked for again, since this program started."""
         self.state: Value[DirectoryState] = Value(_state(reader))
 
     @property
@@ -55,8 +66,16 @@ class Directory:
     def as_of(self) -> datetime | None:
         return self.state.get().as_of
 
+    async def held(self) -> frozenset[str]:
+        """The shards that are here, as the writing thread sees them."""
+        return frozenset(await self._writer.run(_held))
+
+    @property
+    def missing(self) -> frozenset[str]:
+        return self.state.get().missing
+
     def lookup(self, badges: Sequence[str]) -> Entry | None:
-        """Whose badge this is: the first of the candidate hashes that is known.
+        """Whose badge this is: the first of the candidate hashes that is known and understood.
 
         Well under a millisecond with 50,000 members; writes nothing. Raises `StoreFull`
         (``store.corrupted``, ``store.unwritable``) if the file cannot be read.
@@ -64,10 +83,19 @@ class Directory:
         try:
             for badge in badges:
                 row = self._reader.execute(
-                    "SELECT body FROM directory WHERE badge = ?", (badge,)
+                    "SELECT body, sum FROM directory WHERE badge = ?", (badge,)
                 ).fetchone()
-                if row is not None:
-                    return Entry.model_validate_json(row[0])
+                if row is None:
+                    continue
+                shard, (body, checked) = shard_of(badge), row
+                if checksum(body.encode()) != checked:
+                    self._judged.discard(shard)  # what came was right: the disk has changed it
+                    self._ask_again(shard)
+                    continue
+                entry = understood(Entry, body, f"an entry of shard {shard}")
+                if entry is not None:
+                    return entry
+                self._ask_again(shard)
         except sqlite3.Error as error:
             self._writer.note_damage(error)
             raise refusal(error) from error
@@ -86,31 +114,40 @@ class Directory:
 
         return await self._change(write)
 
-    async def apply_shard(self, shard: DirectoryShard) -> bool:
+    async def apply_shard(self, shard: ReceivedShard) -> bool:
         """Replace a shard. False, and nothing changes, if it is not what the head names."""
         digest = shard_digest(shard.entries)
-        if any(shard_of(entry.badge) != shard.shard for entry in shard.entries):
+        rows = [
+            (str(entry.get("badge", "")), json.dumps(entry, ensure_ascii=False))
+            for entry in shard.entries
+        ]
+        if any(shard_of(badge) != shard.shard for badge, _ in rows):
             return False
 
         def write(connection: Connection) -> bool:
             head = _head(connection)
             if head is None or head.shards.get(shard.shard) != digest:
                 return False
-            if _held(connection).get(shard.shard) != digest:
-                _fill(connection, shard.shard, digest, shard.entries)
-                _complete(connection, head)
+            _fill(connection, shard.shard, digest, rows)
+            _complete(connection, head)
             return True
 
-        return await self._change(write)
+        taken = await self._change(write)
+        if taken:
+            self._judged.add(shard.shard)
+        return taken
 
-    async def missing(self) -> set[str]:
-        """The shards of the head that are not here."""
+    def _ask_again(self, shard: str) -> None:
+        """Have a shard count as not held, unless what is here came since the start. Never waits."""
+        if shard in self._judged:
+            return
+        self._judged.add(shard)
 
-        def read(connection: Connection) -> set[str]:
-            head = _head(connection)
-            return set() if head is None else _missing(connection, head)
+        def write(connection: Connection) -> DirectoryState:
+            connection.execute("UPDATE shard SET digest = '' WHERE shard = ?", (shard,))
+            return _state(connection)
 
-        return await self._writer.run(read)
+        self._writer.ride(write, self.state.set)
 
     async def replace(self, entries: Iterable[Entry], as_of: datetime) -> None:
         """Put a whole directory in place of the old one, or nothing at all."""
@@ -131,7 +168,8 @@ class Directory:
             connection.execute("DELETE FROM directory")
             connection.execute("DELETE FROM shard")
             for shard, group in shards.items():
-                _fill(connection, shard, head.shards[shard], group)
+                rows = [(entry.badge, entry.model_dump_json()) for entry in group]
+                _fill(connection, shard, head.shards[shard], rows)
             set_meta(connection, "head", head.model_dump_json())
             _complete(connection, head)
             return _state(connection)
@@ -149,14 +187,18 @@ class Directory:
 def _state(connection: Connection) -> DirectoryState:
     (count,) = connection.execute("SELECT coalesce(sum(entries), 0) FROM shard").fetchone()
     as_of = get_meta(connection, "as_of")
+    head = _head(connection)
     return DirectoryState(
-        _head(connection), int(count), datetime.fromisoformat(as_of) if as_of else None
+        head,
+        int(count),
+        datetime.fromisoformat(as_of) if as_of else None,
+        frozenset(_missing(connection, head) if head else ()),
     )
 
 
 def _head(connection: Connection) -> DirectoryHead | None:
     body = get_meta(connection, "head")
-    return DirectoryHead.model_validate_json(body) if body else None
+    return understood(DirectoryHead, body, "the directory's head") if body else None
 
 
 def _held(connection: Connection) -> Mapping[str, str]:
@@ -179,10 +221,30 @@ def _empty(connection: Connection, shard: str) -> None:
     connection.execute("DELETE FROM shard WHERE shard = ?", (shard,))
 
 
-def _fill(connection: Connection, shard: str, digest: str, entries: Sequence[Entry]) -> None:
+def carry_over(old: Connection, into: Connection) -> None:
+    """Copy a damaged store's members: each shard that still has the digest that the head names."""
+    head = _head(old)
+    if head is None:
+        return
+    set_meta(into, "head", head.model_dump_json())
+    set_meta(into, "as_of", get_meta(old, "as_of"))
+    for shard, digest in head.shards.items():
+        try:
+            rows = old.execute(
+                "SELECT badge, body FROM directory WHERE badge BETWEEN ? AND ?",
+                (shard, shard + "g"),
+            ).fetchall()
+            if shard_digest(json.loads(body) for _, body in rows) == digest:
+                _fill(into, shard, digest, rows)
+        except (sqlite3.Error, ValueError, AttributeError):
+            continue  # it is missing, and comes again
+
+
+def _fill(connection: Connection, shard: str, digest: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Put these badges and their entries in place of a shard's."""
     _empty(connection, shard)
     connection.executemany(
-        "INSERT OR REPLACE INTO directory VALUES(?, ?)",
-        ((entry.badge, entry.model_dump_json()) for entry in entries),
+        "INSERT OR REPLACE INTO directory(badge, body, sum) VALUES(?, ?, ?)",
+        ((badge, body, checksum(body.encode())) for badge, body in rows),
     )
-    connection.execute("INSERT INTO shard VALUES(?, ?, ?)", (shard, digest, len(entries)))
+    connection.execute("INSERT INTO shard VALUES(?, ?, ?)", (shard, digest, len(rows)))

@@ -80,12 +80,16 @@ def read(connection: sqlite3.Connection, names: Iterable[str] | None = None) -> 
 
 def next_number(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
     """The number of the epoch `name`, begun if it is not there, and its next `seq`."""
-    row: tuple[int, int] = connection.execute(
-        "INSERT INTO epoch(name, last) VALUES(?, 1)"
-        " ON CONFLICT(name) DO UPDATE SET last = last + 1 RETURNING number, last",
-        (name,),
+    row: tuple[int, int] | None = connection.execute(
+        "UPDATE epoch SET last = last + 1 WHERE name = ? RETURNING number, last", (name,)
     ).fetchone()
-    return row
+    if row is not None:
+        return row
+    # No "upsert" for both: each one would use up a number of the epochs'.
+    begun: tuple[int, int] = connection.execute(
+        "INSERT INTO epoch(name, last) VALUES(?, 1) RETURNING number, last", (name,)
+    ).fetchone()
+    return begun
 
 
 def forget_empty(connection: sqlite3.Connection, current: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from devices import Value
-from durable.errors import StoreFull
+from durable.errors import StoreError, StoreFull
 from durable.reserve import Reserve
 from durable.writer import Connection, Writer
 from mqtt.messages import Ack, Clock, Envelope, EpochKept, Message
@@ -192,7 +192,7 @@ class Outbox:
 
         try:
             envelope, _ = await self._writer.run(insert, durable=True, then=committed)
-        except Exception:
+        except StoreError:  # what else is raised may come after the fact was committed
             if attached:
                 self._attachments.remove([draft.id])
             raise

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from durable.sqlite import lenient_text
 from mqtt.messages import Envelope
+from store import catalogue, directory
 from store.documents import understood
 from store.envelope import stand_in
 from store.schema import checksum, place, set_meta
@@ -65,8 +66,15 @@ def rescue(damaged: Path, log_bytes: bytes, into: sqlite3.Connection) -> Rescued
     """
     found = _Found(damaged, log_bytes)
     rescued = Rescued()
+    old = sqlite3.connect(damaged, isolation_level=None)
+    old.text_factory = lenient_text
     into.execute("BEGIN IMMEDIATE")
     try:
+        for carry_over in (directory.carry_over, catalogue.carry_over):
+            try:
+                carry_over(old, into)
+            except sqlite3.Error as error:
+                log.warning("the damaged store: %s", error)  # members and prices come again
         for number, (name, epoch, facts) in enumerate(found.epochs(), start=1):
             _carry(into, number, name, epoch, facts, rescued)
         for key, value in found.meta.items():
@@ -76,6 +84,8 @@ def rescue(damaged: Path, log_bytes: bytes, into: sqlite3.Connection) -> Rescued
         if into.in_transaction:
             into.execute("ROLLBACK")
         raise
+    finally:
+        old.close()
     return rescued
 
 

@@ -54,6 +54,16 @@ def _epochs_of_version_1(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM meta WHERE key IN ('epoch', 'stored', 'done')")
 
 
+def _sums_of_documents(connection: sqlite3.Connection) -> None:
+    """Members and documents get their checksums as they are: until now nobody could tell."""
+    for table, key in (("directory", "badge"), ("document", "name")):
+        rows = connection.execute(f"SELECT {key}, body FROM {table}").fetchall()  # noqa: S608
+        connection.executemany(
+            f"UPDATE {table} SET sum = ? WHERE {key} = ?",  # noqa: S608
+            ((checksum(body.encode()), name) for name, body in rows),
+        )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     (
         "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
@@ -111,6 +121,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         "DROP TABLE outbox_1",
         "CREATE INDEX outbox_parked ON outbox(n) WHERE state = 3",
         "CREATE INDEX outbox_attachment ON outbox(n) WHERE attachment = 1",
+        "ALTER TABLE directory ADD COLUMN sum BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE document ADD COLUMN sum BLOB NOT NULL DEFAULT x''",
+        _sums_of_documents,
         # Of labels printed before the update nobody noted whether they came out: they did.
         """INSERT INTO meta(key, value)
            SELECT 'label_out', json_extract(CAST(body AS TEXT), '$.data.label') FROM outbox

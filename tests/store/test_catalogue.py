@@ -10,17 +10,19 @@ from pydantic import ValidationError
 from support.stores import catalogue, opened, product, rule
 
 from mqtt.messages import Catalogue
-from store.store import FILE
+from store.opening import FILE
+from store.schema import checksum
 
 LEEKS = product("2100104000005", 1)
 PLUMS = product("2100105000004", 2)
 RULE = rule("21.....{NNDDD}")
 
 
-def damaged(folder: Path, body: str) -> None:
+def otherwise(folder: Path, body: str) -> None:
+    """What an earlier or later version put there, which this one does not understand."""
     with closing(sqlite3.connect(folder / FILE)) as connection:
-        sql = "UPDATE document SET body = ? WHERE name = 'catalogue'"
-        assert connection.execute(sql, (body,)).rowcount == 1
+        sql = "UPDATE document SET body = ?, sum = ? WHERE name = 'catalogue'"
+        assert connection.execute(sql, (body, checksum(body.encode()))).rowcount == 1
         connection.commit()
 
 
@@ -38,7 +40,7 @@ async def test_a_catalogue_that_is_not_understood_is_no_catalogue(
 ) -> None:
     async with opened(tmp_path) as store:
         await store.catalogue.replace(catalogue(LEEKS))
-    damaged(tmp_path, body)
+    otherwise(tmp_path, body)
     async with opened(tmp_path) as store:
         assert store.catalogue.current.get() is None
         assert [record.getMessage().split(":")[1] for record in caplog.records] == [
@@ -61,7 +63,7 @@ def written(*changes: dict[str, object]) -> dict[str, object]:
 async def test_one_product_that_is_not_understood_costs_that_product(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.catalogue.replace(catalogue(LEEKS))
-    damaged(tmp_path, json.dumps(written({"price_cents_per_kg": {"member": 200}})))
+    otherwise(tmp_path, json.dumps(written({"price_cents_per_kg": {"member": 200}})))
     async with opened(tmp_path) as store:
         assert store.catalogue.current.get() == catalogue(PLUMS, rules=(RULE,))
 

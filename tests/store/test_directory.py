@@ -12,7 +12,8 @@ from support.stores import AT, badge, entry, opened
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Entry, ReceivedShard
-from store.store import FILE
+from store.opening import FILE
+from store.schema import checksum
 
 
 def shards_of(entries):
@@ -232,7 +233,8 @@ async def test_a_stored_entry_that_is_not_understood_is_asked_for_again_once(
     async with opened(tmp_path) as store:
         await store.directory.replace([entry(n) for n in range(1000)], AT)
     text = body.decode() if isinstance(body, bytes) else json.dumps(body)
-    stored(tmp_path, "UPDATE directory SET body = ? WHERE badge = ?", text, badge(3))
+    change = "UPDATE directory SET body = ?, sum = ? WHERE badge = ?"
+    stored(tmp_path, change, text, checksum(text.encode()), badge(3))
     async with opened(tmp_path) as store:
         directory = store.directory
         assert directory.missing == set()

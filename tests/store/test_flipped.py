@@ -1,0 +1,113 @@
+"""Bits that flip on a card among members and prices: never another verdict, never another price."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.stores import badge, catalogue, entry, fact, opened, product, put
+
+from mqtt.digest import catalogue_digest
+from mqtt.messages import Catalogue, ReceivedShard
+from store.opening import FILE
+
+
+def change(folder: Path, table: str, old: str, new: str) -> None:
+    """What a card does to a stored text; behind the back of whoever wrote it."""
+    connection = sqlite3.connect(folder / FILE)
+    changed = connection.execute(
+        f"UPDATE {table} SET body = replace(body, ?, ?) WHERE instr(body, ?)", (old, new, old)
+    ).rowcount
+    connection.commit()
+    connection.close()
+    assert changed == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"id":7}', '"id":5}'), ('"verdict":"stop"', '"verdict":"warn"'), ("Prénom 7", "Prénom '")],
+)
+async def test_a_changed_member_answers_nobody_and_is_asked_for_again(tmp_path, old, new):
+    members = [entry(n, verdict="stop" if n == 7 else "ok") for n in range(50)]
+    async with opened(tmp_path) as store:
+        await store.directory.replace(members, entry(1).next_shift)
+    change(tmp_path, "directory", old, new)
+    async with opened(tmp_path) as store:
+        assert store.directory.missing == frozenset()
+        for _ in range(2):  # also when what had come was right and changed again
+            assert store.directory.lookup([badge(7)]) is None
+            assert store.directory.lookup([badge(8)]) == members[8]
+            await store.journal.recent()  # behind it in the writer's queue
+            assert store.directory.missing == {badge(7)[:2]}
+            shard = ReceivedShard(shard=badge(7)[:2], entries=(members[7].model_dump(mode="json"),))
+            assert await store.directory.apply_shard(shard)
+            assert store.directory.lookup([badge(7)]) == members[7]
+            assert store.directory.missing == frozenset()
+            await store._writer.run(
+                lambda c: c.execute(
+                    "UPDATE directory SET body = replace(body, 'stop', 'warn') WHERE badge = ?",
+                    (badge(7),),
+                )
+            )
+
+
+def priced() -> Catalogue:
+    leeks = product("2112345000008", price_cents_per_kg=295)
+    digest = catalogue_digest([leeks], [])
+    return catalogue(leeks).model_copy(update={"digest": digest})
+
+
+async def test_a_changed_price_is_no_price(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.catalogue.replace(priced())
+    change(tmp_path, "document", '"price_cents_per_kg":295', '"price_cents_per_kg":195')
+    async with opened(tmp_path) as store:
+        assert store.catalogue.current.get() is None
+        await store.catalogue.replace(priced())
+    async with opened(tmp_path) as store:
+        assert store.catalogue.current.get() == priced()
+
+
+async def test_of_a_damaged_store_members_and_prices_go_on_too(tmp_path):
+    members = [entry(n) for n in range(600)]
+    async with opened(tmp_path) as store:
+        facts = await put(store.outbox, 200)
+        await store.directory.replace(members, entry(1).next_shift)
+        await store.catalogue.replace(priced())
+        as_of = store.directory.as_of
+    connection = sqlite3.connect(tmp_path / FILE)
+    (root,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
+    ).fetchone()
+    connection.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert store.directory.missing == frozenset()
+        assert store.directory.as_of == as_of
+        assert [store.directory.lookup([member.badge]) for member in members] == members
+        assert store.catalogue.current.get() == priced()
+        assert len(await store.outbox.waiting(0, 999)) == len(facts)
+
+
+async def test_of_damaged_members_those_go_on_that_are_right(tmp_path):
+    members = [entry(n) for n in range(600)]
+    async with opened(tmp_path) as store:
+        await store.outbox.put("badge", fact())
+        await store.directory.replace(members, entry(1).next_shift)
+    change(tmp_path, "directory", '"Prénom 77"', '"Prénom 78"')
+    connection = sqlite3.connect(tmp_path / FILE)
+    (root,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
+    ).fetchone()
+    connection.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    async with opened(tmp_path) as store:
+        lost = badge(77)[:2]
+        assert store.directory.missing == {lost}
+        for member in members:
+            found = store.directory.lookup([member.badge])
+            assert found == (None if member.badge[:2] == lost else member)
