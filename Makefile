@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PACKAGES := edged devices badge_reader scale printer camera mqtt store durable kiosk bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo service test bench lint types docs lock vm check clean
+.PHONY: help install demo service test torture bench lint types docs lock vm check clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -21,6 +21,10 @@ service: install  ## make this a service: users, units, udev rules (root, in /op
 test: $(VENV)/.developer  ## every test, with real parts (mosquitto, Chromium, umockdev, ptys)
 	@tools/packages test
 	@tools/test $(TESTS)
+
+torture: $(VENV)/.developer  ## break the promises for an hour: 1,000 kill -9 and more
+	@tools/packages test
+	@PYTHONPATH=.:tests $(PY) -m faults $(TORTURE)
 
 bench: $(VENV)/.developer  ## measure the budgets: badge, weight, memory, start, outbox
 	@tools/packages test

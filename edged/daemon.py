@@ -24,6 +24,7 @@ from edged.config import Config
 from edged.drivers import make_device
 from edged.logbook import Logbook
 from edged.notify import Pulse, notify
+from edged.signs import look_at_server, look_at_store
 from edged.uplink import Uplink
 from kiosk.app import build
 from kiosk.booth import Booth
@@ -37,9 +38,6 @@ from mqtt.secrets import KEY_BYTES, SecretError, make_badge_key, read_badge_key
 from store import Store, StoreError, StoreFull
 
 log = logging.getLogger(__name__)
-
-STORE_LOOK_S = 2.0
-"""How often the store's writing thread is asked whether it lives."""
 
 
 class CannotStart(Exception):
@@ -175,31 +173,28 @@ async def _core(config: Config, station: Station, uplink: Uplink | None) -> None
     booth = Booth(station, tables.photo) if tables.photo else None
     app = build(station, entrance, weighing, booth)
     pulse = Pulse()
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def ready(port: int) -> None:
+        listening.set_result(port)
+        _ready(port)
+
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_all(station.devices.values()), name="devices")
         for screen in (entrance, weighing, booth):
             if screen is not None:
-                group.create_task(screen.run(), name=f"screen.{screen.name}")
-        group.create_task(_serve(app, config.kiosk.port), name="screens' server")
+                screen.alive = pulse.watch(f"screen {screen.name}")
+                group.create_task(screen.run(), name=f"screen {screen.name}")
+        group.create_task(_serve(app, config.kiosk.port, ready), name="server")
+        group.create_task(look_at_server(listening, pulse.watch("server")), name="server's life")
         group.create_task(tell_when_right(station.clock, station.store.outbox), name="clock")
         logbook = Logbook(station.store.journal)
         trouble = uplink.trouble if uplink else None
         group.create_task(logbook.keep(station.devices, station.link, trouble), name="logbook")
-        group.create_task(_look_at_store(station.store, pulse), name="store")
+        group.create_task(look_at_store(station.store, pulse.watch("store")), name="store")
         group.create_task(pulse.feed(), name="watchdog")
         if uplink is not None:
-            group.create_task(uplink.run(), name="link")
-
-
-async def _serve(app: Starlette, port: int) -> None:
-    try:
-        await serve(app, port=port, listening=_ready)
-    except OSError as error:
-        why = {
-            errno.EADDRINUSE: "is used by another program (another edged?)",
-            errno.EACCES: "is for root alone: take one from 1024 on",
-        }.get(error.errno or 0, error.strerror or str(error))
-        raise CannotStart(f"[kiosk] port: {port} {why}") from error
+            group.create_task(uplink.run(pulse.watch("link")), name="link")
 
 
 def _ready(port: int) -> None:
@@ -207,8 +202,12 @@ def _ready(port: int) -> None:
     notify(f"READY=1\nPORT={port}\nSTATUS=http://127.0.0.1:{port}/")
 
 
-async def _look_at_store(store: Store, pulse: Pulse) -> None:
-    while True:
-        await store.outbox.waiting(0, 1)  # through the thread that writes
-        pulse.beat("store")
-        await asyncio.sleep(STORE_LOOK_S)
+async def _serve(app: Starlette, port: int, ready: Callable[[int], None] = _ready) -> None:
+    try:
+        await serve(app, port=port, listening=ready)
+    except OSError as error:
+        why = {
+            errno.EADDRINUSE: "is used by another program (another edged?)",
+            errno.EACCES: "is for root alone: take one from 1024 on",
+        }.get(error.errno or 0, error.strerror or str(error))
+        raise CannotStart(f"[kiosk] port: {port} {why}") from error

@@ -24,8 +24,8 @@ from mqtt.digest import catalogue_digest
 from mqtt.identity import badge_hash
 from mqtt.messages import Catalogue, Entry, Product, Rule
 from store.nomenclature import LabelRefused, label_code
-from store.schema import MIGRATIONS
 from store.opening import FILE
+from store.schema import MIGRATIONS
 from store.store import Store
 
 _LARGEST = 2**31 - 1

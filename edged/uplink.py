@@ -6,7 +6,7 @@ on; what could not be sent waits in the outbox.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import edged
@@ -16,6 +16,7 @@ from edged.config import Config, MqttTable
 from edged.delivery import Delivery
 from edged.downlink import Downlink
 from edged.reports import Reports
+from edged.sync import Sync
 from mqtt.link import Address, Link, LinkState, NotAllowed, Session
 from mqtt.secrets import mqtt_password
 from mqtt.topics import StationTopics
@@ -24,6 +25,11 @@ from store import Store
 log = logging.getLogger(__name__)
 
 REFUSED_WAIT_S = 60.0
+ALIVE_S = 2.0
+
+
+def _nobody() -> None:
+    """Nobody watches this uplink."""
 
 
 class Uplink:
@@ -40,16 +46,19 @@ class Uplink:
         self._client_id = f"{config.station.site}_{config.station.name}"
         self.state: Value[LinkState] = Value(LinkState(up=False, key="link.connecting"))
         self.bridge_seen: Value[datetime | None] = Value(None)
+        self._alive = _nobody
+        self._held = False
         self._delivery = Delivery(store.outbox, topics)
         self._reports = Reports(
             topics,
             devices,
             tuple(mqtt.values),
             build=edged.__version__,
-            epoch=store.outbox.epoch,
+            outbox=store.outbox,
         )
+        self._sync = Sync(store, topics, self._delivery.idle)
         self._downlink = Downlink(
-            store, topics, self._delivery, devices, self._reports.say_state, self.bridge_seen
+            topics, self._sync, self._delivery, devices, self._reports.say_state, self.bridge_seen
         )
 
     @property
@@ -57,19 +66,35 @@ class Uplink:
         """Catalogue key of what keeps facts here although the link is up; "" for nothing."""
         return self._delivery.trouble
 
-    async def run(self) -> None:
-        """Hold the link until cancelled."""
+    async def run(self, alive: Callable[[], None] = _nobody) -> None:
+        """Hold the link until cancelled. `alive` is called every few seconds meanwhile."""
+        self._alive = alive
         if self._mqtt.broker is None:
             await self._hold(self._addresses)
             return
         bridge = self._config.bridge.config if self._config.bridge else None
-        await onebox.run(self._config.station.data / "broker", bridge, self._hold)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._wait_for_broker())
+            await onebox.run(self._config.station.data / "broker", bridge, self._hold)
+
+    async def _wait_for_broker(self) -> None:
+        """A private broker that does not start is a neighbour's trouble, not the link's."""
+        while True:
+            if not self._held:
+                self._alive()
+            await asyncio.sleep(ALIVE_S)
 
     async def _hold(self, addresses: list[Address]) -> None:
-        link = Link(addresses, client_id=self._client_id, will=self._reports.will)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tell(link))
-            group.create_task(link.run(self._converse))
+        self._held = True
+        try:
+            link = Link(
+                addresses, client_id=self._client_id, will=self._reports.will, alive=self._alive
+            )
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tell(link))
+                group.create_task(link.run(self._converse))
+        finally:
+            self._held = False
 
     async def _tell(self, link: Link) -> None:
         async for state in link.state.changes():
@@ -85,7 +110,9 @@ class Uplink:
             await asyncio.sleep(REFUSED_WAIT_S)
             return
         self._delivery.trouble.set("")
+        self._delivery.idle.set(False)  # until the outbox was looked at on this connection
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reports.run(session))
             group.create_task(self._downlink.run(session))
             group.create_task(self._delivery.run(session))
+            group.create_task(self._sync.run(session))

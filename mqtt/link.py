@@ -10,12 +10,13 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from devices.value import Value
 from mqtt.address import Address, Tls
 from mqtt.packets import Down, Gone, Incoming, NotAllowed, Outgoing, Reason
 from mqtt.session import Session
-from mqtt.wire import Settings
+from mqtt.wire import MAX_PACKET, Settings
 
 __all__ = [
     "Address",
@@ -37,6 +38,12 @@ log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 STEADY = 30.0
 """A connection that lasted this long (s) makes the next back-off begin again."""
+ALIVE_S = 2.0
+"""How often a link that works says so, in seconds."""
+
+
+def _nobody() -> None:
+    """Nobody watches this link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +74,26 @@ class Link:
         keepalive: int = 30,
         connect_timeout: float = 5.0,
         answer_timeout: float = 20.0,
+        max_packet: int = MAX_PACKET,
+        alive: Callable[[], None] = _nobody,
     ) -> None:
-        """`will` is asked for anew at each connection, in the connection's thread."""
+        """`will` is asked for anew at each connection, in the connection's thread.
+
+        `max_packet`: what is larger (in bytes) does not come, on MQTT 5. `alive` is called every
+        few seconds while `run` works, also when there is no connection; a watchdog may listen.
+        """
         self._addresses = tuple(addresses)
         self._settings = Settings(
-            client_id, will, clean, session_expiry, keepalive, connect_timeout, answer_timeout
+            client_id,
+            will,
+            clean,
+            session_expiry,
+            keepalive,
+            connect_timeout,
+            answer_timeout,
+            max_packet,
         )
+        self._alive = alive
         self._warned = False
         self.state = Value(LinkState(up=False, key="link.connecting"))
 
@@ -88,6 +109,7 @@ class Link:
             while True:
                 refused = 0
                 for address in self._addresses:
+                    self._alive()
                     session = Session(address, self._settings)
                     try:
                         await session.open()
@@ -102,7 +124,7 @@ class Link:
                     if asyncio.get_running_loop().time() - began >= STEADY:
                         failures = 0
                     break
-                await asyncio.sleep(pause(failures, longest=refused == len(self._addresses)))
+                await self._rest(pause(failures, longest=refused == len(self._addresses)))
                 failures += 1
         finally:
             self._say(LinkState(up=False, key="link.down"))
@@ -110,8 +132,14 @@ class Link:
     async def _hold(self, session: Session, up: Callable[[Session], Awaitable[None]]) -> None:
         work = asyncio.ensure_future(up(session))
         over = asyncio.ensure_future(session.over.wait())
+        ended: set[asyncio.Future[Any]] = set()
         try:
-            await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+            while not ended:
+                if session.turning:
+                    self._alive()
+                ended, _ = await asyncio.wait(
+                    {work, over}, timeout=ALIVE_S, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
             over.cancel()
             work.cancel()
@@ -120,6 +148,12 @@ class Link:
             await session.close()
         if error is not None and not _only_gone(error):
             raise error
+
+    async def _rest(self, seconds: float) -> None:
+        until = asyncio.get_running_loop().time() + seconds
+        while (left := until - asyncio.get_running_loop().time()) > 0:
+            self._alive()
+            await asyncio.sleep(min(left, ALIVE_S))
 
     def _is_up(self, address: Address) -> None:
         old = address.version == "3.1.1"

@@ -137,8 +137,7 @@ class ClockData(Message):
 
 
 class DamagedData(Message):
-    """A fact that the station's disk has lost stands under this number: it cannot be read any more.
-    """
+    """The fact of this number cannot be read any more: the station's disk has lost it."""
 
     kind: str = Field(default="", description='what it was, as far as that can be read, else ""')
 

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from durable.files import write_whole
+from durable.files import make_folder, write_whole
 
 KEY_BYTES = 32
 
@@ -67,7 +67,7 @@ def make_badge_key(path: Path) -> None:
     The key appears whole and for good, or not at all: half a key, or another one after a power
     cut, would make strangers of all members.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     if path.exists():
         return
     write_whole(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode())

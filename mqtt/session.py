@@ -2,6 +2,10 @@
 
 The one rule: nothing ever hangs. Whoever waits when the connection ends gets `Gone`, and a broker
 that swallows an answer is hung up on.
+
+A broker answers in the order in which it was asked (MQTT 5.0, 4.6), so only the oldest question is
+timed: on a slow line two hundred answers may take minutes, but each comes soon after the one
+before. While one large message is coming, the answers behind it are waited for.
 """
 
 import asyncio
@@ -14,9 +18,11 @@ from mqtt.packets import Down, Gone, Incoming, NotAllowed, Outgoing, Reason
 from mqtt.wire import Settings, Welcome, Wire
 
 IN_FLIGHT = 200
-"""So many publishes wait for their PUBACK at most, or the broker's Receive Maximum if less."""
+"""At most this many publishes wait for their PUBACK, or the broker's Receive Maximum if less."""
 READINGS = 1000
 """QoS 0 messages kept for a slow reader; those that come after are dropped: they are readings."""
+_MORE_THAN_PINGS = 1000
+"""Bytes. What came without being a whole message is then a part of a large one."""
 
 
 class Session:
@@ -39,6 +45,11 @@ class Session:
         self._window = asyncio.Semaphore(IN_FLIGHT)
         self._in_flight: set[int] = set()
         self._answers: dict[int, asyncio.Future[list[int]]] = {}
+        """What is asked and not answered, oldest first."""
+        self._patience: asyncio.TimerHandle | None = None
+        self._heard = False
+        """Whether a whole message or an answer came since the oldest question is timed."""
+        self._bytes_before = 0
         self._inbox: deque[Incoming] = deque()
         self._arrived = asyncio.Event()
 
@@ -71,6 +82,15 @@ class Session:
         refused = [i for i, code in enumerate(codes) if Reason(code).failed]
         if refused:
             raise NotAllowed([filters[i] for i in refused], Reason(codes[refused[0]]))
+
+    async def unsubscribe(self, *filters: str) -> None:
+        """Want these topics no longer; what is on its way still comes. Raises `Gone`."""
+        await self._answer(self._wire.unsubscribe(filters))
+
+    @property
+    def turning(self) -> bool:
+        """Whether the connection's own thread is at work, and not held up somewhere."""
+        return self._wire.turning
 
     async def messages(self) -> AsyncIterator[Incoming]:
         """Yield what comes in, to one reader; raises `Gone` at the end of the connection."""
@@ -124,14 +144,16 @@ class Session:
             self._accepted.set_result(None)
 
     def answered(self, mid: int, codes: list[int]) -> None:
+        self._heard = True
         if mid in self._in_flight:
             self._in_flight.discard(mid)
             self._window.release()
-        answer = self._answers.get(mid)
+        answer = self._forget(mid)
         if answer is not None and not answer.done():
             answer.set_result(codes)
 
     def received(self, message: Incoming, *, reading: bool) -> None:
+        self._heard = True
         if not reading or len(self._inbox) < READINGS:
             self._inbox.append(message)
             self._arrived.set()
@@ -157,14 +179,36 @@ class Session:
     async def _answer(self, mid: int) -> list[int]:
         answer: asyncio.Future[list[int]] = self._loop.create_future()
         self._answers[mid] = answer
+        if self._patience is None:
+            self._time_the_oldest()
         try:
-            async with asyncio.timeout(self._settings.answer_timeout):
-                return await answer
-        except TimeoutError:
-            self._end(Down("link.down", "the broker does not answer"))
-            raise Gone(str(self.why)) from None
+            return await answer
         finally:
-            self._answers.pop(mid, None)
+            self._forget(mid)
+
+    def _forget(self, mid: int) -> asyncio.Future[list[int]] | None:
+        """Take a question off the list; the next one is timed if this was the oldest."""
+        oldest = next(iter(self._answers), None)
+        answer = self._answers.pop(mid, None)
+        if answer is not None and mid == oldest:
+            self._time_the_oldest()
+        return answer
+
+    def _time_the_oldest(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._answers and not self.over.is_set():
+            self._heard, self._bytes_before = False, self._wire.bytes_received
+            patience = self._settings.answer_timeout
+            self._patience = self._loop.call_later(patience, self._judge_silence)
+
+    def _judge_silence(self) -> None:
+        came = self._wire.bytes_received - self._bytes_before
+        if not self._heard and came > _MORE_THAN_PINGS:
+            self._time_the_oldest()
+        else:
+            self._end(Down("link.down", "the broker does not answer"))
 
     def _end(self, why: Down) -> None:
         """Nobody waits any longer, and the thread finds a closed socket."""
@@ -177,6 +221,8 @@ class Session:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(Gone(str(why)))
+        self._answers.clear()
+        self._time_the_oldest()
         if not self._accepted.done():
             self._accepted.set_exception(why)
         self._wire.cut()

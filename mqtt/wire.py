@@ -12,7 +12,9 @@ broker's bytes made the library raise.
 import asyncio
 import socket
 import ssl
+import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,12 +36,22 @@ from mqtt.packets import Down, Gone, Incoming, Outgoing, Reason
 ReasonCode.names[Reason.TOO_LARGE]["Packet too large"].append(PacketTypes.PUBACK)
 
 UNDONE = 100
-"""Our own Receive Maximum: so many messages may be with us before `done()`."""
+"""Our own Receive Maximum: at most this many messages may be with us before `done()`."""
+MAX_PACKET = 16 * 1024 * 1024
+"""Our own Maximum Packet Size, in bytes, unless `Settings` has another."""
+_BYTES_RECEIVED = 128
+"""Where `struct tcp_info` (tcp(7), since Linux 4.1) counts them, in 64 bits."""
+STUCK_S = 10.0
+"""A connection's thread turns at least once a second; one that did not for so long is stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a client introduces itself, and its patience in seconds."""
+    """How a client introduces itself, and its patience in seconds.
+
+    `max_packet`: the broker leaves out what is larger (bytes, the whole packet). MQTT 3.1.1 has no
+    word for this: there, a message of any size comes.
+    """
 
     client_id: str
     will: Callable[[], Outgoing] | None = None
@@ -48,6 +60,7 @@ class Settings:
     keepalive: int = 30
     connect_timeout: float = 5.0
     answer_timeout: float = 20.0
+    max_packet: int = MAX_PACKET
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,25 @@ class Wire:
         self._welcomed = False
         self._unwanted = False
         self._client: Client | None = None
+        self._turned = time.monotonic()
+
+    @property
+    def turning(self) -> bool:
+        """Whether the connection's thread is at work, and not held up somewhere."""
+        return time.monotonic() - self._turned < STUCK_S
+
+    @property
+    def bytes_received(self) -> int:
+        """What has come by this connection, also of a message that is not whole yet."""
+        sock = self._socket()
+        if sock is None:
+            return 0
+        try:
+            told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
+            count: int = struct.unpack_from("=Q", told, _BYTES_RECEIVED)[0]
+        except (OSError, struct.error):  # closed a moment ago; a kernel that does not count them
+            return 0
+        return count
 
     def start(self) -> None:
         threading.Thread(target=self._carry, name="mqtt", daemon=True).start()
@@ -106,6 +138,13 @@ class Wire:
             raise Gone("subscribe failed")
         return mid
 
+    def unsubscribe(self, filters: tuple[str, ...]) -> int:
+        """Want these filters no longer; the answer to this packet id comes later. Raises `Gone`."""
+        result, mid = self._open_client().unsubscribe(list(filters))
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
+            raise Gone("unsubscribe failed")
+        return mid
+
     def acknowledge(self, mid: int) -> None:
         if self._client is not None and not self._unwanted:
             self._client.ack(mid, 1)
@@ -125,8 +164,7 @@ class Wire:
     def cut(self) -> None:
         """Close at once; a connection still being made is closed when it is there."""
         self._unwanted = True
-        sock = self._client.socket() if self._client is not None else None
-        if isinstance(sock, socket.socket):
+        if (sock := self._socket()) is not None:
             with suppress(OSError):
                 # Past an SSLSocket's own shutdown(), which would pull the TLS state away from
                 # under the thread that reads.
@@ -142,7 +180,7 @@ class Wire:
             if self._unwanted:
                 self.cut()
             while (trouble := client.loop(1.0)) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                pass
+                self._turned = time.monotonic()
         except Exception as error:  # noqa: BLE001 - whatever it was, the loop must learn of the end
             trouble = error
         self._post(self._ended, trouble)
@@ -184,6 +222,9 @@ class Wire:
         client.on_subscribe = lambda _client, _data, mid, codes, _properties: self._post(
             self._listener.answered, mid, [code.value for code in codes]
         )
+        client.on_unsubscribe = lambda _client, _data, mid, codes, _properties: self._post(
+            self._listener.answered, mid, [code.value for code in codes]
+        )
         client.on_message = lambda _client, _data, message: self._post(self._received, message)
         return client
 
@@ -193,6 +234,7 @@ class Wire:
         if address.version == "5":
             introduction = Properties(PacketTypes.CONNECT)
             introduction.ReceiveMaximum = UNDONE
+            introduction.MaximumPacketSize = settings.max_packet
             if settings.session_expiry:
                 introduction.SessionExpiryInterval = settings.session_expiry
             options = {"clean_start": settings.clean, "properties": introduction}
@@ -271,6 +313,10 @@ class Wire:
         self._listener.lost(why)
 
     # --- small parts -------------------------------------------------------------------------
+
+    def _socket(self) -> socket.socket | None:
+        sock = self._client.socket() if self._client is not None else None
+        return sock if isinstance(sock, socket.socket) else None
 
     def _open_client(self) -> Client:
         if self._client is None or self._unwanted:

@@ -233,7 +233,7 @@ def test_every_command_and_option_is_described(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_commands_of_the_examples_exist(language: str) -> None:
     """As typed in the examples; what stands for something is taken as it is."""
-    call = r"(?:^|-u \S+ |&& |bin/)edged ([a-z-][^|>'\n]*)"
+    call = r"(?:^|sudo |-u \S+ |&& |bin/)edged ([a-z-][^|>'\n]*)"
     typed = [
         line
         for name in PAGES

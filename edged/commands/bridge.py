@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
+from pathlib import Path
 
 from bridge.config import BridgeConfig, ConfigError, load
+from durable.errors import StoreBusy
+from durable.owner import as_owner
 from edged import logs
 from edged.cli import FAILED, MISUSED, OK, counted
 from mqtt.secrets import SecretError
@@ -24,15 +26,7 @@ def main(options: argparse.Namespace) -> int:
         return OK
     if options.parked or options.retry or options.drop:
         logs.quiet()
-        try:
-            return _parked(config, options)
-        except (OSError, sqlite3.Error) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            print(
-                f"edged bridge: {config.inbox.folder}: {why}. Run this as the bridge's user.",
-                file=sys.stderr,
-            )
-            return FAILED
+        return _person(config.inbox.folder, options)
     logs.set_up(verbose=options.verbose)
     from bridge.main import CannotOpen
 
@@ -59,23 +53,68 @@ async def _run(config: BridgeConfig) -> None:
         return
 
 
-def _parked(config: BridgeConfig, options: argparse.Namespace) -> int:
-    from bridge.inbox import Inbox
+def _person(folder: Path, options: argparse.Namespace) -> int:
+    """What a person does about parked facts, whether the bridge runs or not."""
+    from bridge.control import NoAnswer
+    from bridge.patience import DISK_ERRORS, why_not
 
-    inbox = Inbox(config.inbox.folder)
     try:
-        for fact, act, done in (
-            (options.retry, inbox.retry, "will be tried again"),
-            (options.drop, inbox.drop, "is dropped"),
-        ):
-            if fact is not None:
-                if not act(fact):
-                    print(f"edged bridge: no parked fact {fact}", file=sys.stderr)
-                    return MISUSED
-                print(f"{fact} {done}")
-        if options.parked:
-            for parked in inbox.parked():
+        return _parked(folder, options)
+    except NoAnswer as error:
+        why = f"is in use by a bridge that does not answer ({error}). Look at its log, restart it."
+        print(f"edged bridge: {folder} {why}", file=sys.stderr)
+    except DISK_ERRORS as error:
+        why = f" {why_not(error)}"
+        if isinstance(error, OSError):
+            why = f": {error.strerror}. Run this as the bridge's user."
+        print(f"edged bridge: {folder}{why}", file=sys.stderr)
+    return FAILED
+
+
+def _parked(folder: Path, options: argparse.Namespace) -> int:
+    from bridge.inbox import parked_in
+
+    for fact, verb, done in (
+        (options.retry, "retry", "will be tried again"),
+        (options.drop, "drop", "is dropped"),
+    ):
+        if fact is not None:
+            if not _act(folder, verb, fact):
+                print(f"edged bridge: no parked fact {fact}", file=sys.stderr)
+                return MISUSED
+            print(f"{fact} {done}")
+    if options.parked and _is_there(folder):
+        with as_owner(folder):
+            for parked in parked_in(folder):
                 print(parked)
-    finally:
-        inbox.close()
     return OK
+
+
+def _act(folder: Path, verb: str, fact: str) -> bool:
+    """Whether such a fact was parked; done by the bridge that runs, or here if none does."""
+    from bridge import control, inbox  # while root may still read them
+
+    if not _is_there(folder):
+        return False
+
+    async def act() -> bool:
+        try:
+            mine = await inbox.Inbox.open(folder)
+        except StoreBusy:
+            return await control.ask(folder, verb, fact)
+        try:
+            return await (mine.retry if verb == "retry" else mine.drop)(fact) is not None
+        finally:
+            await mine.close()
+
+    with as_owner(folder):
+        return asyncio.run(act())
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is an inbox at all: looking for a parked fact makes none. Raises OSError."""
+    try:
+        (folder / "inbox.sqlite").stat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Literal
 
+from durable.owner import as_owner
 from edged import logs
 from edged.cli import FAILED, OK, counted
 from edged.config import load
@@ -17,7 +18,8 @@ def main(options: argparse.Namespace) -> int:
     station = load(options.config).station
     form: Literal["csv", "jsonl"] = "csv" if options.csv else "jsonl"
     try:
-        facts = kept_facts(station.data)
+        with as_owner(station.data):  # SQLite makes a file there for who reads
+            facts = kept_facts(station.data)
         if options.output is None:
             write_facts(facts, sys.stdout, form)
             sys.stdout.flush()

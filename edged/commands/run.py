@@ -1,12 +1,19 @@
-"""`edged run`: the station."""
+"""`edged run`: the station.
+
+As root it acts as the owner of the station's folder, as the service does, because files of root
+there would shut the service out.
+"""
 
 import argparse
 import asyncio
 import sys
 
+from durable.owner import as_owner
 from edged import logs
 from edged.cli import FAILED, OK
 from edged.config import load
+from kiosk.words import said
+from store import StoreError
 
 
 def main(options: argparse.Namespace) -> int:
@@ -15,8 +22,13 @@ def main(options: argparse.Namespace) -> int:
     from edged.daemon import CannotStart, run
 
     try:
-        asyncio.run(run(config))
+        with as_owner(config.station.data):
+            asyncio.run(run(config))
     except CannotStart as error:
         print(f"edged: {error}", file=sys.stderr)
+        return FAILED
+    except StoreError as error:
+        sentence = said(config.station.language, error.key, **error.params)
+        print(f"edged: {sentence} ({error})", file=sys.stderr)
         return FAILED
     return OK

@@ -269,7 +269,7 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     status, out, err = await edged("bridge", "--parked", "-c", file)
     assert (status, out) == (1, "")
     assert err.startswith(f"edged bridge: {folder}: ")
-    assert err.endswith(": File exists. Run this as the bridge's user.\n")
+    assert err.endswith(": Not a directory. Run this as the bridge's user.\n")
     (folder.parent / "badge.key").write_text("ab" * 32)
     file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
     status, out, err = await edged("bridge", "-c", file)
@@ -372,18 +372,18 @@ async def test_a_parked_fact_is_one_line_with_odoos_own_words(tmp_path: Path) ->
 
     file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
     assert "[mqtt]" not in file.read_text()
-    inbox = Inbox(load(file).inbox.folder)
+    inbox = await Inbox.open(load(file).inbox.folder)
     for seq in (1, 2):
         envelope = Envelope(
             id=uuid7(), epoch="e", seq=seq, at=datetime(2026, 11, 20, tzinfo=UTC), clock="synced",
             boot="b", up=seq, kind="label", data={},
         )  # fmt: skip
         body = envelope.model_dump_json().encode()
-        inbox.store([Item("demo", "borne-1", "fact", "label", body)])
-        (waiting,) = inbox.waiting("demo", 1)
-        inbox.park(waiting, "hr.attendance.load: refused", "Il manque\n\nl’employé.\n")
-    first, second = inbox.parked()
-    inbox.close()
+        await inbox.store([Item("demo", "borne-1", "fact", "label", body)])
+        (waiting,) = await inbox.waiting("demo", 1)
+        await inbox.park(waiting, "hr.attendance.load: refused", "Il manque\n\nl’employé.\n")
+    first, second = await inbox.parked()
+    await inbox.close()
     status, out, err = await edged("bridge", "--parked", "-c", file)
     assert (status, err) == (0, "")
     lines = out.splitlines()

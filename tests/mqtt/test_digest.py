@@ -1,10 +1,11 @@
+import json
 import random
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from mqtt.digest import catalogue_digest, shard_digest
-from mqtt.messages import DirectoryShard, Entry, Product, Rule, Who
+from mqtt.messages import DirectoryShard, Entry, Product, ReceivedShard, Rule, Who
 
 SHIFT = datetime(2026, 12, 3, 17, 30, tzinfo=UTC)
 
@@ -57,12 +58,49 @@ def test_each_field_counts(changes):
     assert shard_digest([entry(A)]) != shard_digest([entry(A).model_copy(update=changes)])
 
 
+def received(entries):
+    written = DirectoryShard(shard="ab", entries=tuple(entries)).model_dump_json()
+    return ReceivedShard.model_validate_json(written).entries
+
+
 def test_it_survives_the_wire_and_a_time_zone():
     here = [entry(A, next_shift=SHIFT.astimezone(timezone(timedelta(hours=1)))), entry(B)]
-    there = DirectoryShard.model_validate_json(
-        DirectoryShard(shard="ab", entries=(entry(A), entry(B))).model_dump_json()
-    )
-    assert shard_digest(here) == shard_digest(there.entries)
+    assert shard_digest(here) == shard_digest(received([entry(A), entry(B)]))
+    (raw,) = received([entry(A)])
+    for same in (
+        "2026-12-03T18:30:00+01:00",
+        "2026-12-03T17:30:00Z",
+        "2026-12-03T17:30:00.000400Z",
+    ):
+        assert shard_digest([raw | {"next_shift": same}]) == shard_digest([entry(A)])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "later"},
+        {"who": {"kind": "supplier", "id": 7}},
+        {"who": "everybody"},
+        {"who": {"kind": "member", "id": "seven"}},
+        {"first_name": None},
+        {"next_shift": "soon"},
+        {"next_shift": "2026-12-03"},
+        {"next_shift": "0001-01-01T00:00:00+14:00"},
+        {"next_shift": 7},
+        {"language": ["fr", "en"]},
+    ],
+)
+def test_what_this_version_does_not_know_counts_as_it_stands(changes):
+    (raw,) = received([entry(A)])
+    strange = raw | changes
+    assert shard_digest([strange]) != shard_digest([entry(A)])
+    assert shard_digest([strange]) == shard_digest([json.loads(json.dumps(strange))])
+    assert shard_digest([strange, entry(B)]) == shard_digest([entry(B), strange])
+
+
+def test_a_field_of_a_newer_version_does_not_count():
+    (raw,) = received([entry(A)])
+    assert shard_digest([raw | {"hours": [8, 20]}]) == shard_digest([entry(A)])
 
 
 def test_a_catalogue_counts_products_in_any_order_and_rules_by_sequence():

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
 from mqtt import schemas
-from mqtt.messages import Ack, Envelope, StationState
+from mqtt.messages import Ack, Envelope, EpochAck, StationState
 from mqtt.topics import parse
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
@@ -84,13 +84,26 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "kind": "clock",
         "data": {"boot": ENVELOPE["boot"], "up": 1000, "at": AT},
     },
+    "fact-damaged": {**ENVELOPE, "kind": "damaged", "data": {"kind": "badge"}},
     "ack": {
-        "epoch": "k7f3q",
-        "stored": 1240,
-        "done": 1234,
-        "parked": [{"seq": 1201, "id": ENVELOPE["id"], "why": "no such employee"}],
+        "epochs": [
+            {
+                "epoch": "k7f3q",
+                "stored": 1240,
+                "done": 1234,
+                "parked": [{"seq": 1201, "id": ENVELOPE["id"], "why": "no such employee"}],
+                "listed_from": 201,
+            },
+            {"epoch": "m2x8d", "stored": 3},
+        ]
     },
-    "state": {"online": True, "birth": 17, "build": "1.0", "since": AT, "epoch": "k7f3q"},
+    "state": {
+        "online": True,
+        "birth": 17,
+        "build": "1.0",
+        "since": AT,
+        "epochs": [{"epoch": "k7f3q", "first": 1, "last": 1240, "done": 1200, "parked": [1150]}],
+    },
     "health": {
         "state": "degraded",
         "key": "printer.paper_low",
@@ -184,12 +197,10 @@ def test_a_fact_is_byte_identical_after_a_round_trip() -> None:
 
 
 def test_an_ack_says_nothing_by_default() -> None:
-    assert json.loads(Ack(epoch="e").model_dump_json()) == {
-        "epoch": "e",
-        "stored": 0,
-        "done": 0,
-        "parked": [],
+    assert json.loads(Ack(epochs=(EpochAck(epoch="e"),)).model_dump_json()) == {
+        "epochs": [{"epoch": "e", "stored": 0, "done": 0, "parked": [], "listed_from": 1}]
     }
+    assert json.loads(Ack().model_dump_json()) == {"epochs": []}
 
 
 # --- AsyncAPI --------------------------------------------------------------------------------

@@ -34,3 +34,12 @@ def test_a_mistake_in_the_file_is_not_tried_again(unit: str) -> None:
     from edged.cli import MISUSED
 
     assert values(unit, "RestartPreventExitStatus") == [str(MISUSED)]
+
+
+@pytest.mark.parametrize("user", ["edged", "edged-bridge"])
+def test_a_services_home_is_the_folder_that_it_keeps_its_files_in(user: str) -> None:
+    """Root that finds it missing knows by that whose it is (`durable.owner`)."""
+    words = [line.split() for line in (UNITS / "edged-sysusers.conf").read_text().splitlines()]
+    (home,) = [line[-1] for line in words if line[:2] == ["u", user]]
+    assert f"d {home} 0700 {user} {user} -" in (UNITS / "edged-tmpfiles.conf").read_text()
+    assert f"/var/lib/{values(f'{user}.service', 'StateDirectory')[0]}" == home
