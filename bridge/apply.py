@@ -7,11 +7,11 @@ holds up the ones behind it; many refusals in a row are not the facts' fault, an
 Order is kept per station. Neighbours of one effect go together where it can; when that fails, for
 whatever reason, they go one at a time, so that only the guilty one is judged. A fact made before
 its station's clock was right waits for the `clock` fact of that boot, if its time matters to Odoo.
+A station's facts are left alone while it is held back (`bridge.leftovers` says why).
 """
 
 import asyncio
 import logging
-import sqlite3
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,23 +21,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge import effects
+from bridge import clocks, effects
 from bridge.config import ApplyTable
-from bridge.effects import Hold, Shop
+from bridge.effects import CLOCK_AHEAD, Hold, Shop
 from bridge.inbox import Inbox
+from bridge.intake import LOST
 from bridge.ledger import Fact, Station
 from bridge.odoo import Odoo
+from bridge.patience import DISK_ERRORS, insist
 from bridge.profile import Profile
 from bridge.wire import Denied, Final, OdooError, ProgrammingFault, Unavailable
-from durable.thread import OneThread
-from mqtt.messages import FACT_KINDS, Message
+from mqtt.messages import FACT_KINDS, ClockData, Message
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
 LONGEST_WAIT_S = 30.0
-LOOK_S = 5.0
-"""Another process may have let a parked fact go: look this often."""
 IN_A_ROW = 5
 """So many refusals of one kind are not the facts' fault; so many silences of an Odoo that answers
 everything else are this fact's."""
@@ -50,7 +49,6 @@ class Applier:
         self,
         site: str,
         inbox: Inbox,
-        thread: OneThread,
         odoo: Odoo,
         profile: Profile,
         settings: ApplyTable,
@@ -58,13 +56,13 @@ class Applier:
     ) -> None:
         self._site = site
         self._inbox = inbox
-        self._thread = thread
         self._odoo = odoo
         self._shop = Shop(odoo, profile, self._blob)
         self._effects = {kind: effects.load(name) for kind, name in profile.effects}
         self._settings = settings
         self._settled = settled
         self._wake = asyncio.Event()
+        self._held_back: set[str] = set()
         self._resting: dict[str, float] = {}
         self._paused: dict[str, float] = {}
         self._refused: Counter[str] = Counter()
@@ -77,6 +75,14 @@ class Applier:
         """There is something new in the inbox."""
         self._wake.set()
 
+    def hold_back(self, station: str) -> None:
+        """Leave this station's facts alone until `release`."""
+        self._held_back.add(station)
+
+    def release(self, station: str) -> None:
+        self._held_back.discard(station)
+        self.wake()
+
     @property
     def paused(self) -> list[str]:
         """Kinds of facts that rest because Odoo refused several in a row."""
@@ -84,17 +90,8 @@ class Applier:
 
     async def run(self) -> None:
         """Apply for ever."""
-        told = False
         while True:
-            try:
-                await self._next()
-                told = False
-            except (OSError, sqlite3.Error) as error:
-                log.log(
-                    logging.DEBUG if told else logging.ERROR, "%s: the inbox: %s", self._site, error
-                )
-                told = True
-                await asyncio.sleep(LOOK_S)
+            await insist(f"{self._site}: the inbox", self._next)
 
     async def _next(self) -> None:
         self._wake.clear()
@@ -102,21 +99,20 @@ class Applier:
         for waits in (self._resting, self._paused):
             for name in [name for name, until in waits.items() if until <= now]:
                 del waits[name]
-        facts = await self._thread(
-            self._inbox.waiting,
+        facts = await self._inbox.waiting(
             self._site,
             1 if self._singly else BATCH,
-            not_stations=list(self._resting),
+            not_stations=[*self._resting, *self._held_back],
             not_kinds=list(self._paused),
         )
         if not facts:
             ends = [*self._resting.values(), *self._paused.values()]
-            await self._sleep(min([LOOK_S, *(end - now for end in ends)]))
+            await self._sleep(min(ends) - now if ends else None)
         elif not await self._together(facts):
             self._singly = max(0, self._singly - 1)
             await self._try(facts[0])
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float | None) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -138,7 +134,7 @@ class Applier:
         return bool(records)
 
     async def _done(self, facts: Sequence[tuple[Fact, Mapping[str, Any] | None]]) -> None:
-        await self._thread(self._inbox.done, facts)
+        await self._inbox.done(facts)
         self._away = 0
         for fact, record in facts:
             if record is None:  # else Odoo has not been asked, and may refuse the kind still
@@ -151,7 +147,7 @@ class Applier:
         try:
             record = await self._guarded(fact)
         except Hold:
-            await self._thread(self._inbox.hold, fact)
+            await self._inbox.hold(fact)
         except (Unavailable, Denied) as error:
             await self._no_answer(fact, error)
         except OdooError as error:
@@ -165,7 +161,7 @@ class Applier:
         """A fault of ours is the fact's trouble, not that of the ones behind it."""
         try:
             return await self._apply(fact)
-        except (OdooError, Hold, ValidationError, OSError, sqlite3.Error):
+        except (OdooError, Hold, ValidationError, *DISK_ERRORS):
             raise
         except Exception as bug:  # noqa: BLE001 - poison must not stop a shop's facts
             place = traceback.extract_tb(bug.__traceback__)[-1]
@@ -177,12 +173,16 @@ class Applier:
     async def _apply(self, fact: Fact) -> Mapping[str, Any] | None:
         """Bring one fact to Odoo; or return what our own record is to keep of it."""
         data = _data(fact)
-        if fact.kind == "clock":
+        if fact.kind == "damaged":
+            raise Final(LOST)
+        if isinstance(data, ClockData):
+            if clocks.is_ahead(data.at, fact.received):
+                raise Final(CLOCK_AHEAD)
             return None  # it dated other facts when it came
         return await self._effects[fact.kind].apply(self._shop, fact, data)
 
     async def _blob(self, fact_id: str, sha256: str, size: int) -> bytes | None:
-        return await self._thread(self._inbox.blobs.get, fact_id, sha256, size)
+        return await asyncio.to_thread(self._inbox.blobs.get, fact_id, sha256, size)
 
     # --- when it does not work ------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Applier:
             await self._park(fact, error.why, error.detail)
             return
         if fact.tries == 0:
-            await self._thread(self._inbox.tried, fact)
+            await self._inbox.tried(fact)
             self._rest(self._resting, fact.station.name, self._settings.again_s)
             return
         await self._park(fact, error.why, error.detail)
@@ -227,7 +227,7 @@ class Applier:
 
     async def _park(self, fact: Fact, why: str, detail: str = "") -> None:
         log.warning("%s/%s: fact %s parked: %s", self._site, fact.station.name, fact.id, why)
-        await self._thread(self._inbox.park, fact, why, detail)
+        await self._inbox.park(fact, why, detail)
         self._settled(fact.station)
 
 

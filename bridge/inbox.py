@@ -3,95 +3,120 @@
 The one rule: a fact's state changes in one transaction, together with what the bridge itself keeps
 of it, so that a crash leaves it either to be applied or applied.
 
-SQLite, used from one thread; binary parts lie beside it as files. `retry` and `drop` may be called
-by another process while the bridge runs: `changed_elsewhere` tells it.
+SQLite, written by one thread (`durable.writer`), so that the facts of several stations and what
+became of those of several shops share an fsync; binary parts lie beside it as files. A folder has
+one process at a time.
 """
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from bridge import clocks, epochs
 from bridge.blobs import Blobs
 from bridge.intake import Intake
 from bridge.ledger import (
     LONGEST_UP_MS,
     Fact,
     Item,
-    Ledger,
+    Key,
     ParkedFact,
     State,
     Station,
     Stored,
+    Told,
+    envelope_of,
     from_ms,
+    one,
+    row,
     to_ms,
 )
-from mqtt.messages import Ack, Envelope, Parked
+from bridge.schema import DAMAGED, MIGRATIONS, open_writer
+from bridge.strays import StrayLog
+from durable.errors import damaged
+from durable.files import lock_folder
+from durable.sqlite import connect_reader, refuse_newer, unreadable
+from durable.writer import Writer
+from mqtt.messages import Ack
 
-PARKED_TOLD = 1000
-"""Some 150 KB."""
+log = logging.getLogger(__name__)
+
+Connection = sqlite3.Connection
+UNREADABLE = "the bridge's disk has changed this fact"
 
 
 class Inbox:
-    """Opens (and makes) `folder`/inbox.sqlite."""
+    """Made by `open`. Every method raises `StoreError`, sqlite3.Error or OSError when the disk says
+    no; then nothing of what was asked was done.
+    """
 
-    def __init__(self, folder: Path, *, min_free_mb: int = 0) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._ledger = Ledger(folder / "inbox.sqlite")
+    def __init__(self, folder: Path, connection: Connection, lock: int, min_free: int) -> None:
+        self.folder = folder
         self.blobs = Blobs(folder / "blobs")
-        self._intake = Intake(self._ledger, self.blobs, folder, min_free_mb * 1_000_000)
-        self._data_version = self._ledger.one("PRAGMA data_version")
+        self._lock = lock
+        self._writer = Writer(connection, on_damage=(folder / DAMAGED).touch)
+        self._intake = Intake(self.blobs, folder, min_free)
+        self._stray_log = StrayLog()
 
-    def close(self) -> None:
-        self._ledger.close()
+    @classmethod
+    async def open(cls, folder: Path, *, min_free_mb: int = 0) -> Self:
+        """Lock `folder` and open (or make) its inbox.sqlite.
 
-    def store(self, items: Sequence[Item]) -> Stored:
-        """See `Intake.store`."""
-        return self._intake.store(items)
+        Raises `StoreBusy` when another process has it, `StoreTooNew`, another `StoreError` when the
+        file is damaged, OSError and sqlite3.Error.
+        """
+        lock = await asyncio.to_thread(lock_folder, folder)
+        try:
+            connection = await asyncio.to_thread(open_writer, folder)
+            try:
+                return cls(folder, connection, lock, min_free_mb * 1_000_000)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            os.close(lock)
+            raise
 
-    def hole(self, station: Station, epoch: str, first: int) -> bool:
-        """See `Intake.hole`."""
-        return self._intake.hole(station, epoch, first)
+    async def close(self) -> None:
+        await self._writer.close()
+        os.close(self._lock)
+
+    # --- taking in ------------------------------------------------------------------------
+
+    async def store(self, items: Sequence[Item | Told], unanswered: Collection[Key] = ()) -> Stored:
+        """See `Intake.store`; on return it is on the disk."""
+        outcome, settled = await self._writer.run(
+            lambda db: self._intake.store(db, items, unanswered), durable=True
+        )
+        self._stray_log.say(outcome.strays)
+        for station, first, last in outcome.lost:
+            log.error("%s: facts %d to %d are gone", station, first, last)
+        await self._drop_blobs(settled)
+        return outcome
 
     # --- giving out -----------------------------------------------------------------------
 
-    def stations(self) -> list[Station]:
-        return [
-            Station(*row)
-            for row in self._ledger.execute("SELECT DISTINCT site, station FROM streams")
-        ]
+    async def stations(self) -> list[Station]:
+        sql = "SELECT DISTINCT site, station FROM streams"
+        return await self._writer.run(lambda db: [Station(*found) for found in db.execute(sql)])
 
-    def ack(self, station: Station) -> Ack | None:
-        """What the station is told; about the store that was heard of last.
+    async def leftovers(self) -> list[Station]:
+        """Whose facts are on their way to Odoo."""
+        sql = "SELECT DISTINCT site, station FROM facts WHERE state IN (0, 1)"
+        return await self._writer.run(lambda db: [Station(*found) for found in db.execute(sql)])
 
-        Of its parked facts it is told the newest: a broker must take the message.
-        """
-        row = self._ledger.row(
-            "SELECT stream, epoch, stored FROM streams WHERE site = ? AND station = ?"
-            " ORDER BY heard DESC LIMIT 1",
-            station.site,
-            station.name,
-        )
-        if row is None:
-            return None
-        stream, epoch, stored = row
-        unsettled = self._ledger.one(
-            "SELECT min(seq) FROM facts WHERE stream = ? AND state IN (0, 1)", stream
-        )
-        parked = self._ledger.execute(
-            "SELECT seq, id, why FROM (SELECT * FROM facts WHERE stream = ? AND state = 3"
-            " ORDER BY seq DESC LIMIT ?) ORDER BY seq",
-            (stream, PARKED_TOLD),
-        )
-        return Ack(
-            epoch=epoch,
-            stored=stored,
-            done=stored if unsettled is None else unsettled - 1,
-            parked=tuple(Parked(seq=seq, id=fact, why=why) for seq, fact, why in parked),
-        )
+    async def ack(self, station: Station) -> Ack:
+        """See `epochs.ack`."""
+        return await self._writer.run(lambda db: epochs.ack(db, station))
 
-    def waiting(
+    async def waiting(
         self,
         site: str,
         limit: int,
@@ -100,162 +125,227 @@ class Inbox:
         not_kinds: Iterable[str] = (),
     ) -> list[Fact]:
         """The oldest facts that wait, at most `limit`, but for stations and kinds that rest."""
-        rows = self._ledger.execute(
-            "SELECT station, n, body, tries FROM facts WHERE site = ? AND state = 0"
-            " AND station NOT IN (SELECT value FROM json_each(?))"
-            " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ?",
-            (site, json.dumps(list(not_stations)), json.dumps(list(not_kinds)), limit),
-        ).fetchall()
-        return [self._fact(Station(site, station), *row) for station, *row in rows]
+        without = json.dumps(list(not_stations)), json.dumps(list(not_kinds))
 
-    def _fact(self, where: Station, n: int, body: bytes, tries: int) -> Fact:
-        envelope = Envelope.model_validate_json(body)
-        at, dated = self._date(where, envelope)
-        datable = self._datable(where, envelope)
-        return Fact(n, envelope.id, where, envelope.kind, envelope, at, dated, datable, tries)
+        def work(db: Connection) -> list[Fact]:
+            rows = db.execute(
+                "SELECT station, n, body, received, tries FROM facts WHERE site = ? AND state = 0"
+                " AND station NOT IN (SELECT value FROM json_each(?))"
+                " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ?",
+                (site, *without, limit),
+            ).fetchall()
+            found = [_fact(db, Station(site, station), *found) for station, *found in rows]
+            return [fact for fact in found if fact is not None]
 
-    def _datable(self, station: Station, envelope: Envelope) -> bool:
-        """Whether the station is still in the boot of this fact: its clock fact may come.
-
-        Perhaps from a newer store: a store can be replaced within a boot.
-        """
-        current = self._ledger.one(
-            "SELECT boot FROM streams WHERE site = ? AND station = ? AND boot != ''"
-            " ORDER BY heard DESC LIMIT 1",
-            station.site,
-            station.name,
-        )
-        return bool(envelope.boot == current)
-
-    def _date(self, station: Station, envelope: Envelope) -> tuple[datetime, bool]:
-        if envelope.clock != "unsynced":
-            return envelope.at, True
-        row = self._ledger.row(
-            "SELECT up, at FROM clocks WHERE site = ? AND station = ? AND boot = ?",
-            station.site,
-            station.name,
-            envelope.boot,
-        )
-        if row is None or not 0 <= envelope.up <= LONGEST_UP_MS:
-            return envelope.at, False
-        return from_ms(row[1] - (row[0] - envelope.up)), True
+        return await self._writer.run(work)
 
     # --- what became of it ----------------------------------------------------------------
 
-    def done(self, facts: Iterable[tuple[Fact, Mapping[str, Any] | None]]) -> None:
+    async def done(self, facts: Iterable[tuple[Fact, Mapping[str, Any] | None]]) -> None:
         """Odoo has them; or, with a record, the bridge itself keeps it, in the same transaction."""
         facts = list(facts)
-        with self._ledger.transaction():
+
+        def work(db: Connection) -> None:
             for fact, record in facts:
                 if record is not None:
-                    self._keep(fact, record)
-                self._settle(fact.n, State.DONE)
-        for fact, _ in facts:
-            self.blobs.drop(fact.id)
+                    _keep(db, fact, record)
+                db.execute(
+                    "UPDATE facts SET state = ?, listed = 0, why = '', detail = '' WHERE n = ?",
+                    (State.DONE, fact.n),
+                )
 
-    def _keep(self, fact: Fact, record: Mapping[str, Any]) -> None:
-        # Its clock fact may have come since it was looked at, and repairs only what is there.
-        at, dated = self._date(fact.station, fact.envelope)
-        clock: str = fact.envelope.clock
-        if clock == "unsynced" and dated:
-            clock = "repaired"
-        self._ledger.execute(
-            "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                fact.id,
-                fact.station.site,
-                fact.station.name,
-                fact.kind,
-                fact.envelope.boot,
-                min(max(fact.envelope.up, 0), LONGEST_UP_MS),
-                clock,
-                to_ms(at),
-                json.dumps(record, ensure_ascii=False),
-            ),
+        await self._writer.run(work, durable=True)
+        await self._drop_blobs([fact.id for fact, _ in facts if fact.kind == "photo"])
+
+    async def park(self, fact: Fact, why: str, detail: str = "") -> None:
+        """Odoo refuses it: it is listed until a person has seen to it. Nothing happens to a fact
+        that does not wait any more.
+        """
+        await self._writer.run(
+            lambda db: db.execute(
+                "UPDATE facts SET state = ?, listed = 1, why = ?, detail = ?"
+                " WHERE n = ? AND state = 0",
+                (State.PARKED, why, detail, fact.n),
+            ).close(),
+            durable=True,
         )
 
-    def park(self, fact: Fact, why: str, detail: str = "") -> None:
-        self._settle(fact.n, State.PARKED, why, detail)
-
-    def hold(self, fact: Fact) -> None:
+    async def hold(self, fact: Fact) -> None:
         """Keep a fact back until its time is known, or never will be.
 
         What decides that may have come since the fact was looked at, and comes only once: then the
         fact goes on waiting, and is looked at again.
         """
-        _, dated = self._date(fact.station, fact.envelope)
-        if not dated and self._datable(fact.station, fact.envelope):
-            self._settle(fact.n, State.HELD)
 
-    def tried(self, fact: Fact) -> None:
-        self._ledger.execute("UPDATE facts SET tries = tries + 1 WHERE n = ?", (fact.n,))
+        def work(db: Connection) -> None:
+            dated = clocks.date(db, fact.station, fact.envelope, fact.received).dated
+            if not dated and clocks.datable(db, fact.station, fact.envelope):
+                sql = "UPDATE facts SET state = ? WHERE n = ? AND state = 0"
+                db.execute(sql, (State.HELD, fact.n))
 
-    def _settle(self, n: int, state: State, why: str = "", detail: str = "") -> None:
-        self._ledger.execute(
-            "UPDATE facts SET state = ?, why = ?, detail = ? WHERE n = ?", (state, why, detail, n)
-        )
+        await self._writer.run(work)
+
+    async def tried(self, fact: Fact) -> None:
+        sql = "UPDATE facts SET tries = tries + 1 WHERE n = ?"
+        await self._writer.run(lambda db: db.execute(sql, (fact.n,)).close())
+
+    async def _drop_blobs(self, facts: Collection[str]) -> None:
+        """In a job of its own, so that the files go after COMMIT."""
+        if facts:
+            await self._writer.run(lambda db: self.blobs.settled(db, facts))
 
     # --- for a person ---------------------------------------------------------------------
 
-    def parked(self) -> list[ParkedFact]:
-        rows = self._ledger.execute(
-            "SELECT id, site, station, seq, kind, received, why, detail FROM facts"
-            " WHERE state = 3 ORDER BY n"
-        )
-        return [
-            ParkedFact(fact, Station(site, station), seq, kind, from_ms(received), why, detail)
-            for fact, site, station, seq, kind, received, why, detail in rows
-        ]
+    async def parked(self) -> list[ParkedFact]:
+        return await self._writer.run(_parked)
 
-    def retry(self, fact_id: str) -> bool:
-        """Let a parked fact be applied again; False when no such fact is parked."""
-        return self._unpark(fact_id, State.WAITING)
+    async def retry(self, fact_id: str) -> Station | None:
+        """Let a parked fact be applied again; it stays listed until Odoo has it. None when no such
+        fact is parked.
+        """
+        return await self._unpark(fact_id, State.WAITING, listed=True)
 
-    def drop(self, fact_id: str) -> bool:
-        """Give a parked fact up; False when no such fact is parked."""
-        if not self._unpark(fact_id, State.DROPPED):
-            return False
-        self.blobs.drop(fact_id)
-        return True
+    async def drop(self, fact_id: str) -> Station | None:
+        """Give a parked fact up; None when no such fact is parked."""
+        station = await self._unpark(fact_id, State.DROPPED, listed=False)
+        if station is not None:
+            await self._drop_blobs([fact_id])
+        return station
 
-    def _unpark(self, fact_id: str, state: State) -> bool:
-        changed = self._ledger.execute(
-            "UPDATE facts SET state = ?, tries = 0, why = '', detail = ''"
-            " WHERE id = ? AND state = 3",
-            (state, fact_id),
-        )
-        return changed.rowcount == 1
+    async def _unpark(self, fact_id: str, state: State, *, listed: bool) -> Station | None:
+        def work(db: Connection) -> Station | None:
+            found = row(
+                db,
+                "UPDATE facts SET state = ?, tries = 0, listed = ?, detail = ''"
+                " WHERE id = ? AND state = 3 RETURNING site, station",
+                state,
+                listed,
+                fact_id,
+            )
+            return Station(*found) if found else None
 
-    def changed_elsewhere(self) -> bool:
-        """Whether another process wrote since this was last asked."""
-        before, self._data_version = self._data_version, self._ledger.one("PRAGMA data_version")
-        return bool(before != self._data_version)
+        return await self._writer.run(work, durable=True)
 
-    def counts(self, site: str) -> dict[str, int]:
+    async def counts(self, site: str) -> dict[str, int]:
         """How many facts of a site are in which state, and what needs a person."""
-        found = dict(
-            self._ledger.execute(
-                "SELECT state, count(*) FROM facts WHERE site = ? GROUP BY state", (site,)
-            )
-        )
-        counts = {state.name.lower(): found.get(state, 0) for state in State}
-        counts["strays"] = self._ledger.one("SELECT count(*) FROM strays WHERE site = ?", site)
-        counts["holes"] = self._ledger.one(
-            "SELECT count(*) FROM holes JOIN streams USING (stream) WHERE site = ?", site
-        )
-        return counts
 
-    def prune(self, keep_days: int) -> None:
-        """Forget settled facts, records and strays older than that, and blobs nobody claimed."""
-        before = to_ms(datetime.now(UTC) - timedelta(days=keep_days))
-        with self._ledger.transaction():
-            self._ledger.execute(
-                "DELETE FROM facts WHERE state IN (2, 4) AND received < ?", (before,)
+        def work(db: Connection) -> dict[str, int]:
+            found = dict(
+                db.execute(
+                    "SELECT state, count(*) FROM facts WHERE site = ? GROUP BY state", (site,)
+                )
             )
+            counts = {state.name.lower(): found.get(state, 0) for state in State}
+            counts["strays"] = one(db, "SELECT count(*) FROM strays WHERE site = ?", site)
+            counts["holes"] = one(
+                db, "SELECT count(*) FROM holes JOIN streams USING (stream) WHERE site = ?", site
+            )
+            return counts
+
+        return await self._writer.run(work)
+
+    async def prune(self, keep_days: int) -> None:
+        """Forget settled facts, records, strays and epochs older than that, and unclaimed blobs."""
+        before = datetime.now(UTC) - timedelta(days=keep_days)
+
+        def work(db: Connection) -> set[str]:
+            settled = "DELETE FROM facts WHERE state IN (2, 4) AND received < ?"
+            db.execute(settled, (to_ms(before),))
             # Not by its own time: before a station's clock is right, that is any time at all.
-            self._ledger.execute("DELETE FROM record WHERE id NOT IN (SELECT id FROM facts)")
-            self._ledger.execute("DELETE FROM strays WHERE received < ?", (before,))
-        kept = {
-            row[0] for row in self._ledger.execute("SELECT id FROM facts WHERE state IN (0, 1, 3)")
-        }
-        self.blobs.prune(kept)
+            db.execute("DELETE FROM record WHERE id NOT IN (SELECT id FROM facts)")
+            db.execute("DELETE FROM strays WHERE received < ?", (to_ms(before),))
+            # A fact of an epoch that was forgotten is asked for with all before it, as after a lost
+            # folder.
+            ended = to_ms(before) * 1_000_000
+            db.execute(
+                "DELETE FROM holes WHERE stream IN (SELECT stream FROM streams"
+                " WHERE closed = 1 AND heard < ?)",
+                (ended,),
+            )
+            db.execute(
+                "DELETE FROM streams WHERE closed = 1 AND heard < ?"
+                " AND stream NOT IN (SELECT stream FROM facts)"
+                " AND stream NOT IN (SELECT stream FROM holes)",
+                (ended,),
+            )
+            return self.blobs.forget(db)
+
+        needed = await self._writer.run(work)
+        await asyncio.to_thread(self.blobs.prune, needed)
+
+
+def parked_in(folder: Path) -> list[ParkedFact]:
+    """The parked facts of an inbox that another process may be using; nothing is written.
+
+    Raises `StoreError` for a file that is damaged or of a newer bridge, sqlite3.Error and OSError.
+    """
+    path = folder / "inbox.sqlite"
+    path.stat()  # whose error says more than SQLite's
+    try:
+        with closing(connect_reader(path)) as reader:
+            refuse_newer(reader, len(MIGRATIONS))
+            return _parked(reader)
+    except sqlite3.Error as error:
+        if damaged(error):
+            raise unreadable(path, error) from error
+        raise
+
+
+def _parked(db: Connection) -> list[ParkedFact]:
+    rows = db.execute(
+        "SELECT id, site, station, seq, kind, received, why, detail FROM facts WHERE state = 3"
+        " ORDER BY n"
+    )
+    return [
+        ParkedFact(fact, Station(site, station), seq, kind, from_ms(received), why, detail)
+        for fact, site, station, seq, kind, received, why, detail in rows
+    ]
+
+
+def _fact(
+    db: Connection, station: Station, n: int, body: bytes, received_ms: int, tries: int
+) -> Fact | None:
+    """None, and parked, when its bytes are not what was stored."""
+    envelope, received = envelope_of(body), from_ms(received_ms)
+    if envelope is None:
+        sql = "UPDATE facts SET state = ?, listed = 1, why = ? WHERE n = ?"
+        db.execute(sql, (State.PARKED, UNREADABLE, n))
+        return None
+    date = clocks.date(db, station, envelope, received)
+    return Fact(
+        n=n,
+        id=envelope.id,
+        station=station,
+        kind=envelope.kind,
+        envelope=envelope,
+        received=received,
+        at=date.at,
+        dated=date.dated,
+        datable=clocks.datable(db, station, envelope),
+        ahead=date.ahead,
+        tries=tries,
+    )
+
+
+def _keep(db: Connection, fact: Fact, record: Mapping[str, Any]) -> None:
+    # Its clock fact may have come since it was looked at, and repairs only what is there.
+    date = clocks.date(db, fact.station, fact.envelope, fact.received)
+    clock: str = fact.envelope.clock
+    if not date.dated:
+        clock = "unsynced"
+    elif clock == "unsynced":
+        clock = "repaired"
+    db.execute(
+        "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            fact.id,
+            fact.station.site,
+            fact.station.name,
+            fact.kind,
+            fact.envelope.boot,
+            min(max(fact.envelope.up, 0), LONGEST_UP_MS),
+            clock,
+            to_ms(date.at),
+            json.dumps(record, ensure_ascii=False),
+        ),
+    )

@@ -1,21 +1,27 @@
-"""The inbox's tables, and the words for what is in them.
+"""The words for what is in the inbox, and two ways to ask its tables.
 
-The one rule: a transaction is on the disk when it has ended (WAL, `synchronous = FULL`).
+The one rule: a fact's state is one of `State`, and only DONE and DROPPED end its way.
 """
 
+import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
-from mqtt.messages import Envelope
+from pydantic import ValidationError
+
+from mqtt.messages import Envelope, EpochKept
 
 LONGEST_UP_MS = 2**40
 """Thirty-four years: a larger number is no uptime, and would not fit a date."""
+HIGHEST = 10**18 - 1
+"""No epoch ever counts further; what would be the next number still fits SQLite."""
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EPOCH = re.compile(r"[ -~]{1,64}")
 
 
 class State(IntEnum):
@@ -25,6 +31,19 @@ class State(IntEnum):
     DONE = 2
     PARKED = 3
     DROPPED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    site: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.site}/{self.name}"
+
+
+Key = tuple[Station, str]
+"""A station's epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +62,19 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
-    site: str
-    name: str
+class Told:
+    """What a station says of its epochs: of all that it keeps, or (`replay`) of the one that it is
+    about to send again.
+    """
+
+    station: Station
+    epochs: tuple[EpochKept, ...]
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The station's next fact that we lack."""
+    """The next fact of an epoch that we lack."""
 
     station: Station
     epoch: str
@@ -59,11 +83,23 @@ class Gap:
 
 @dataclass(slots=True)
 class Stored:
-    """What a batch did: who wants an ack, who has a gap (None: no more), what is wrong."""
+    """What a batch did."""
 
     stations: set[Station] = field(default_factory=set)
-    gaps: dict[Station, Gap | None] = field(default_factory=dict)
+    """Those that sent facts: they want an ack, even if it says what the last one said."""
+    heard: set[Station] = field(default_factory=set)
+    """Those whose ack may have changed."""
+    gaps: dict[Key, Gap | None] = field(default_factory=dict)
+    """None: nothing is missing there any more."""
+    answered: set[Key] = field(default_factory=set)
+    """Replays that are answered."""
     facts: int = 0
+    crowded: set[Station] = field(default_factory=set)
+    """Those that begin no further epoch in this batch, because they have too many."""
+    strays: list[tuple[Station, str]] = field(default_factory=list)
+    """What could not be taken as a fact, and why; a resend of the same is not listed again."""
+    lost: list[tuple[Station, int, int]] = field(default_factory=list)
+    """Numbers, from and to, that are gone and that Odoo never had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +111,14 @@ class Fact:
     station: Station
     kind: str
     envelope: Envelope
+    received: datetime
     at: datetime
     dated: bool
     """Whether `at` can be believed."""
     datable: bool
     """Whether a clock fact may still come."""
+    ahead: bool
+    """`at` lies in the future: the station's clock is wrong."""
     tries: int
 
 
@@ -97,42 +136,29 @@ class ParkedFact:
 
     def __str__(self) -> str:
         """One line for the terminal of the person who decides: nowhere else is `detail` shown."""
-        where = f"{self.station.site}/{self.station.name} no. {self.seq}"
+        where = f"{self.station} no. {self.seq}"
         said = f": {' '.join(self.detail.split())}" if self.detail else ""
         return f"{self.id}  {self.received:%Y-%m-%d %H:%M}  {where}  {self.kind}: {self.why}{said}"
 
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS streams (
-    stream INTEGER PRIMARY KEY, site TEXT NOT NULL, station TEXT NOT NULL, epoch TEXT NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0, boot TEXT NOT NULL DEFAULT '', heard INTEGER NOT NULL,
-    UNIQUE (site, station, epoch)) STRICT;
-CREATE TABLE IF NOT EXISTS facts (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-    stream INTEGER NOT NULL REFERENCES streams, seq INTEGER NOT NULL,
-    site TEXT NOT NULL, station TEXT NOT NULL, kind TEXT NOT NULL, boot TEXT NOT NULL,
-    body BLOB NOT NULL, received INTEGER NOT NULL,
-    state INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
-    why TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '',
-    UNIQUE (stream, seq)) STRICT;
-CREATE INDEX IF NOT EXISTS unsettled ON facts (site, n) WHERE state = 0;
-CREATE INDEX IF NOT EXISTS by_state ON facts (stream, state, seq) WHERE state IN (0, 1, 3);
-CREATE TABLE IF NOT EXISTS holes (
-    stream INTEGER NOT NULL REFERENCES streams, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    found INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS clocks (
-    site TEXT NOT NULL, station TEXT NOT NULL, boot TEXT NOT NULL,
-    up INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (site, station, boot)) STRICT;
-CREATE TABLE IF NOT EXISTS record (
-    id TEXT PRIMARY KEY, site TEXT NOT NULL, station TEXT NOT NULL, kind TEXT NOT NULL,
-    boot TEXT NOT NULL, up INTEGER NOT NULL, clock TEXT NOT NULL, at INTEGER NOT NULL,
-    data TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS record_at ON record (site, kind, at);
-CREATE TABLE IF NOT EXISTS strays (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT NOT NULL, station TEXT NOT NULL,
-    what TEXT NOT NULL, why TEXT NOT NULL, body BLOB NOT NULL, received INTEGER NOT NULL) STRICT;
-"""
-VERSION = 1
+def valid_id(fact_id: str) -> bool:
+    """Whether this is the id of a fact; nothing else may become a file's name."""
+    return _ID.fullmatch(fact_id) is not None
+
+
+def envelope_of(body: bytes) -> Envelope | None:
+    """None for bytes that are no envelope: of a hostile station, of a newer one, or of a disk that
+    has changed them.
+    """
+    try:
+        return Envelope.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def valid_epoch(epoch: str) -> bool:
+    """Whether an epoch may have this name: any short text, because it comes back in each ack."""
+    return _EPOCH.fullmatch(epoch) is not None
 
 
 def to_ms(at: datetime) -> int:
@@ -143,54 +169,14 @@ def from_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-class Ledger:
-    """One connection to `file`, made if missing, readable by its owner only."""
-
-    def __init__(self, file: Path) -> None:
-        file.touch(mode=0o600)
-        self.db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = FULL")
-        version = self.one("PRAGMA user_version")
-        if version > VERSION:
-            raise RuntimeError(f"{file} was written by a newer bridge (schema {version})")
-        self.db.executescript(SCHEMA)
-        self.db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def close(self) -> None:
-        self.db.close()
-
-    def execute(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Cursor:
-        return self.db.execute(sql, args)
-
-    def row(self, sql: str, *args: Any) -> tuple[Any, ...] | None:
-        with closing(self.db.execute(sql, args)) as cursor:
-            row: tuple[Any, ...] | None = cursor.fetchone()
-            return row
-
-    def one(self, sql: str, *args: Any) -> Any:
-        row = self.row(sql, *args)
-        return row[0] if row else None
-
-    def transaction(self) -> "Transaction":
-        return Transaction(self.db)
+def row(connection: sqlite3.Connection, sql: str, *args: Any) -> tuple[Any, ...] | None:
+    """The first row, None when there is none."""
+    with closing(connection.execute(sql, args)) as cursor:
+        found: tuple[Any, ...] | None = cursor.fetchone()
+        return found
 
 
-class Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on an error, that of a COMMIT without room as well: a
-    transaction that stayed open would let no other begin.
-    """
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+def one(connection: sqlite3.Connection, sql: str, *args: Any) -> Any:
+    """The first row's first column, None when there is no row."""
+    found = row(connection, sql, *args)
+    return found[0] if found else None

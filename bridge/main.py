@@ -7,17 +7,21 @@ it is done again and changes nothing.
 
 import asyncio
 import logging
-import sqlite3
+from collections.abc import Iterable
+from functools import partial
 
+from bridge import control
+from bridge.blobs import LARGEST
 from bridge.config import BridgeConfig
 from bridge.inbox import Inbox
-from bridge.intake import InboxFull
-from bridge.ledger import Item, Station, Stored
+from bridge.ledger import Item, Station, Told
+from bridge.leftovers import Leftovers
+from bridge.patience import DISK_ERRORS, insist, why_not
 from bridge.post import Post
-from bridge.replay import Replays
-from bridge.site import Site
+from bridge.replay import EPOCHS, Replays, all_epochs, read_answer, replayed, state_of
+from bridge.site import ASKED_S, Site
 from bridge.status import status
-from durable.thread import OneThread
+from bridge.together import Together
 from mqtt.link import Address, Gone, Incoming, Link, NotAllowed, Session
 from mqtt.secrets import mqtt_password
 from mqtt.topics import StationTopics, parse
@@ -27,9 +31,6 @@ log = logging.getLogger(__name__)
 BATCH = 200
 SESSION_S = 7 * 86_400
 """How long the broker keeps facts for a bridge that is away."""
-FULL_WAIT_S = 10.0
-LOOK_S = 3.0
-"""Another process may have retried or dropped a parked fact: look this often."""
 HOUSEKEEPING_S = 3600.0
 NOT_ALLOWED_WAIT_S = 60.0
 
@@ -43,27 +44,19 @@ async def run(config: BridgeConfig) -> None:
     a usable URL.
     """
     addresses = _addresses(config)
-    thread = OneThread("inbox")
+    inbox = await _inbox(config)
     try:
-        inbox = await _inbox(config, thread)
-        try:
-            await _Bridge(config, addresses, inbox, thread).run()
-        finally:
-            await thread(inbox.close)
+        await _Bridge(config, addresses, inbox, await insist("the inbox", inbox.leftovers)).run()
     finally:
-        thread.close()
+        await inbox.close()
 
 
-async def _inbox(config: BridgeConfig, thread: OneThread) -> Inbox:
+async def _inbox(config: BridgeConfig) -> Inbox:
     table = config.inbox
     try:
-        return await thread(Inbox, table.folder, min_free_mb=table.min_free_mb)
-    except (OSError, sqlite3.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise CannotOpen(
-            f"[inbox] folder: {table.folder} cannot be used: {why}. "
-            "The bridge's user must own it, on a disk with room."
-        ) from error
+        return await Inbox.open(table.folder, min_free_mb=table.min_free_mb)
+    except DISK_ERRORS as error:
+        raise CannotOpen(f"[inbox] folder: {table.folder} {why_not(error)}") from error
 
 
 def _addresses(config: BridgeConfig) -> list[Address]:
@@ -75,32 +68,45 @@ def _addresses(config: BridgeConfig) -> list[Address]:
 
 class _Bridge:
     def __init__(
-        self, config: BridgeConfig, addresses: list[Address], inbox: Inbox, thread: OneThread
+        self,
+        config: BridgeConfig,
+        addresses: list[Address],
+        inbox: Inbox,
+        leftovers: Iterable[Station],
     ) -> None:
         self._config = config
         self._root = config.mqtt.root
         self._inbox = inbox
-        self._thread = thread
         self._post = Post()
         self._replays = Replays(self._root, config.mqtt.client)
         self._changed: dict[Station, bool] = {}
         self._change = asyncio.Event()
+        self._asking = Together[Station](lambda asking: self._note(*asking, again=True), ASKED_S)
         self._sites = {
-            table.name: Site(table, self._root, inbox, thread, self._post, self._note)
+            table.name: Site(table, self._root, inbox, self._post, self._note)
             for table in config.site
         }
+        served = [station for station in leftovers if station.site in self._sites]
+        for station in served:
+            self._sites[station.site].applier.hold_back(station.name)
+        self._leftovers = Leftovers(self._root, config.mqtt.client, served, self._release)
         self._link = Link(
-            addresses, client_id=config.mqtt.client, clean=False, session_expiry=SESSION_S
+            addresses,
+            client_id=config.mqtt.client,
+            clean=False,
+            session_expiry=SESSION_S,
+            max_packet=LARGEST,
         )
 
     async def run(self) -> None:
-        self._note(*await self._thread(self._inbox.stations))
+        self._note(*await insist("the inbox", self._inbox.stations))
         async with asyncio.TaskGroup() as group:
             for site in self._sites.values():
                 group.create_task(site.run(), name=f"site {site.name}")
             group.create_task(self._tell_acks(), name="acks")
-            group.create_task(self._watch_inbox(), name="watch")
             group.create_task(self._keep_house(), name="house")
+            group.create_task(self._obey(), name="control")
+            group.create_task(self._leftovers.without_link(), name="leftovers")
             group.create_task(self._link.run(self._serve), name="link")
 
     # --- one connection -------------------------------------------------------------------
@@ -114,6 +120,7 @@ class _Bridge:
                 await session.subscribe(*self._filters())
                 group.create_task(self._post.run(session))
                 group.create_task(self._replays.run(session))
+                group.create_task(self._leftovers.ask(session))
         except* NotAllowed as refused:
             log.error("the broker refuses a subscription: %s", refused.exceptions[0])  # noqa: TRY400
             await asyncio.sleep(NOT_ALLOWED_WAIT_S)
@@ -124,10 +131,11 @@ class _Bridge:
             filter_
             for site in self._sites
             for filter_ in (
+                f"{self._root}/{site}/+/did/{client}",
+                f"{self._root}/{site}/+/state",
                 f"{self._root}/{site}/+/fact/+",
                 f"{self._root}/{site}/+/blob/+",
                 f"{self._root}/{site}/+/ask/+",
-                f"{self._root}/{site}/+/did/{client}",
             )
         ]
 
@@ -142,68 +150,60 @@ class _Bridge:
             batch = [await queue.get()]
             while len(batch) < BATCH and not queue.empty():
                 batch.append(queue.get_nowait())
-            items = [item for message in batch if (item := self._sort(message))]
-            if items:
-                await self._commit(items)
+            await self._take(batch)
             for message in batch:
                 message.done()
 
-    def _sort(self, message: Incoming) -> Item | None:
-        """What has to be done before the PUBACK; a question is answered at once."""
-        where = parse(self._root, message.topic)
-        if where is None or where.site not in self._sites or len(where.rest) != 2:
-            return None
-        what, name = where.rest
-        station = Station(where.site, where.station)
-        match what:
-            case "fact" | "blob" | "did":
-                return Item(where.site, where.station, what, name, message.body, message.properties)
-            case "ask":
-                self._sites[where.site].asked(name, message.body)
-                self._note(station, again=True)
-        return None
+    async def _take(self, batch: list[Incoming]) -> None:
+        """What has to be done before the PUBACKs; a question is answered at once."""
+        items: list[Item | Told] = []
+        answered: list[Station] = []
+        newest = {message.topic: message for message in batch}
+        for message in batch:
+            where = parse(self._root, message.topic)
+            if where is None or where.site not in self._sites:
+                continue
+            station = Station(where.site, where.station)
+            match where.rest:
+                case ("fact" | "blob" as what, name):
+                    items.append(
+                        Item(*_names(station), what, name, message.body, message.properties)
+                    )
+                case ("state",) if newest[message.topic] is message:
+                    items += _listed(state_of(station, message.body))
+                case ("did", _):
+                    items += self._answer(station, message.body, answered)
+                case ("ask", name):
+                    self._sites[where.site].asked(name, message.body)
+                    self._asking.ask(station)
+        if items:
+            await self._commit(items)
+        for station in answered:
+            self._leftovers.answered(station)
 
-    async def _commit(self, items: list[Item]) -> None:
-        facts = [item for item in items if item.what != "did"]
-        stored = await self._stored(facts)
-        for station, gap in stored.gaps.items():
-            self._replays.note(station, gap)
-        self._note(*stored.stations, again=True)
-        for item in items:
-            if item.what == "did":
-                await self._answered(Station(item.site, item.station), item.body)
-        for site in {station.site for station in stored.stations}:
-            self._sites[site].applier.wake()
-
-    async def _stored(self, facts: list[Item]) -> Stored:
-        """Until the disk takes them: nothing is acknowledged, so the stations keep them."""
-        told = False
-        while True:
-            try:
-                return await self._thread(self._inbox.store, facts)
-            except (InboxFull, OSError, sqlite3.Error) as error:
-                log.log(
-                    logging.DEBUG if told else logging.ERROR,
-                    "the inbox takes nothing: %s",
-                    str(error) or "the disk is full",
-                )
-                told = True
-                await asyncio.sleep(FULL_WAIT_S)
-
-    async def _answered(self, station: Station, body: bytes) -> None:
-        """A station's answer to our replay: from where on it has its facts."""
-        answer = self._replays.answer(station, body)
+    def _answer(self, station: Station, body: bytes, answered: list[Station]) -> list[Item | Told]:
+        answer = read_answer(body)
         if answer is None:
-            return
-        epoch, first = answer
-        try:
-            believed = await self._thread(self._inbox.hole, station, epoch, first)
-        except (OSError, sqlite3.Error) as error:  # the gap is still there, and asked for again
-            log.error("the inbox: %s", error)  # noqa: TRY400 - the disk's trouble, not the code's
-            return
-        if believed:
-            self._replays.note(station, None)
-            self._note(station)
+            return []
+        if answer.id == EPOCHS:
+            answered.append(station)
+            return _listed(all_epochs(station, answer))
+        return _listed(replayed(station, answer))
+
+    async def _commit(self, items: list[Item | Told]) -> None:
+        """Until the disk takes them: nothing is acknowledged, so the stations keep them."""
+        unanswered = self._replays.unanswered()
+        stored = await insist(
+            "the inbox takes nothing", lambda: self._inbox.store(items, unanswered)
+        )
+        for key in stored.answered:
+            self._replays.answered(key)
+        for key, gap in stored.gaps.items():
+            self._replays.note(key, gap)
+        self._note(*stored.heard)
+        self._note(*stored.stations, again=True)
+        for site in {station.site for station in stored.stations | stored.heard}:
+            self._sites[site].applier.wake()
 
     # --- what stations are told -----------------------------------------------------------
 
@@ -219,26 +219,40 @@ class _Bridge:
             self._change.clear()
             changed, self._changed = self._changed, {}
             for station, again in changed.items():
-                ack = await self._thread(self._inbox.ack, station)
-                if ack is not None:
-                    topic = StationTopics(self._root, station.site, station.name).ack
-                    self._post.set(topic, ack.model_dump_json().encode(), always=again)
+                ack = await insist("the inbox", partial(self._inbox.ack, station))
+                topic = StationTopics(self._root, station.site, station.name).ack
+                self._post.set(topic, ack.model_dump_json().encode(), always=again)
 
     # --- for ever -------------------------------------------------------------------------
 
-    async def _watch_inbox(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if await self._thread(self._inbox.changed_elsewhere):
-                self._note(*await self._thread(self._inbox.stations))
-                for site in self._sites.values():
-                    site.applier.wake()
+    def _release(self, station: Station) -> None:
+        self._sites[station.site].applier.release(station.name)
+
+    async def _obey(self) -> None:
+        await insist("commands cannot come", lambda: control.serve(self._inbox.folder, self._act))
+
+    async def _act(self, verb: str, fact: str) -> bool:
+        act = {"retry": self._inbox.retry, "drop": self._inbox.drop}[verb]
+        station = await act(fact)
+        if station is None:
+            return False
+        self._note(station)
+        if station.site in self._sites:
+            self._sites[station.site].applier.wake()
+        return True
 
     async def _keep_house(self) -> None:
+        days = self._config.inbox.keep_days
         while True:
-            try:
-                await self._thread(self._inbox.prune, self._config.inbox.keep_days)
-            except (OSError, sqlite3.Error) as error:  # a full disk does not end the bridge
-                log.error("the inbox: %s", error)  # noqa: TRY400 - the disk's trouble again
+            await insist("the inbox", lambda: self._inbox.prune(days))
             await asyncio.sleep(HOUSEKEEPING_S)
-            log.info("%s", await status(self._inbox, self._thread, self._sites.values()))
+            told = await insist("the inbox", lambda: status(self._inbox, self._sites.values()))
+            log.info("%s", told)
+
+
+def _names(station: Station) -> tuple[str, str]:
+    return station.site, station.name
+
+
+def _listed(told: Told | None) -> list[Item | Told]:
+    return [] if told is None else [told]

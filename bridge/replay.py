@@ -1,4 +1,4 @@
-"""Asking a station for facts that are missing, and believing it when they are gone.
+"""Asking a station for facts that are missing, and for the epochs that it keeps.
 
 The one rule: a gap is asked for again and again, but at most every few seconds, until the facts
 come or the station itself says from where on it still has them.
@@ -7,12 +7,13 @@ come or the station itself says from where on it still has them.
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from bridge.ledger import Gap, Station
+from bridge.ledger import Gap, Key, Station, Told
 from mqtt.link import Outgoing, Session
-from mqtt.messages import Answer, Command
+from mqtt.messages import Answer, Command, EpochKept, StationState
 from mqtt.topics import StationTopics
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,12 @@ EVERY_S = 3.0
 RARELY_S = 60.0
 """A station that does not answer is asked less and less often, but not less than this."""
 EXPIRY_S = 30
+LONGEST_WORD = 1 << 20
+"""What a station says of its epochs is shorter than this (bytes)."""
+EPOCHS = "epochs"
+"""The id of the question for all epochs; those of replays are made of an epoch and a number."""
+
+_KEPT = TypeAdapter(tuple[EpochKept, ...])
 
 
 @dataclass(slots=True)
@@ -29,6 +36,8 @@ class _Open:
     gap: Gap
     due: float
     wait: float
+    asked_until: float = 0.0
+    """An answer may still come until then."""
 
 
 class Replays:
@@ -38,55 +47,93 @@ class Replays:
         self._root = root
         self._client = client
         self._every = every_s
-        self._open: dict[Station, _Open] = {}
+        self._open: dict[Key, _Open] = {}
 
-    def note(self, station: Station, gap: Gap | None) -> None:
-        """A batch found this gap, or (None) found its station's next fact."""
+    def note(self, key: Key, gap: Gap | None) -> None:
+        """A batch found this gap, or (None) found the next fact of the epoch."""
         if gap is None:
-            self._open.pop(station, None)
-        elif station not in self._open or self._open[station].gap != gap:
+            self._open.pop(key, None)
+        elif key not in self._open or self._open[key].gap != gap:
             now = asyncio.get_running_loop().time()
-            self._open[station] = _Open(gap, now + self._every, self._every)
+            self._open[key] = _Open(gap, now + self._every, self._every)
+
+    def unanswered(self) -> set[Key]:
+        """Epochs that were asked for and whose answer may still come."""
+        now = asyncio.get_running_loop().time()
+        return {key for key, waiting in self._open.items() if now < waiting.asked_until}
+
+    def answered(self, key: Key) -> None:
+        """What comes of this epoch now may be taken."""
+        if key in self._open:
+            self._open[key].asked_until = 0.0
 
     async def run(self, session: Session) -> None:
         """Ask for what is missing until the connection ends."""
         while True:
             await asyncio.sleep(self._every / 3)
             now = asyncio.get_running_loop().time()
-            for station, waiting in list(self._open.items()):
+            for waiting in list(self._open.values()):
                 if now >= waiting.due:
                     waiting.wait = min(waiting.wait * 2, RARELY_S)
-                    waiting.due = now + waiting.wait
-                    await self._ask(session, station, waiting.gap)
+                    waiting.due, waiting.asked_until = now + waiting.wait, now + EXPIRY_S
+                    await self._ask(session, waiting.gap)
 
-    async def _ask(self, session: Session, station: Station, gap: Gap) -> None:
-        topics = StationTopics(self._root, station.site, station.name)
-        reply_to = topics.did(self._client)
+    async def _ask(self, session: Session, gap: Gap) -> None:
+        log.info("%s: asking again for facts from %d", gap.station, gap.expected)
+        args = {"epoch": gap.epoch, "from": gap.expected}
         which = f"{gap.epoch}:{gap.expected}"
-        command = Command(
-            reply_to=reply_to, id=which, args={"epoch": gap.epoch, "from": gap.expected}
-        )
-        log.info("%s/%s: asking again for facts from %d", station.site, station.name, gap.expected)
         await session.publish(
-            Outgoing(
-                topics.do("outbox", "replay"),
-                command.model_dump_json().encode(),
-                expiry=EXPIRY_S,
-                response_topic=reply_to,
-                correlation=which.encode(),
-            )
+            question(self._root, self._client, gap.station, "replay", which, args)
         )
 
-    def answer(self, station: Station, body: bytes) -> tuple[str, int] | None:
-        """What a station says it still has: (epoch, first), if it answers what we asked."""
-        waiting = self._open.get(station)
-        try:
-            answer = Answer.model_validate_json(body)
-        except ValidationError:
-            return None
-        first = answer.result.get("from")
-        if waiting is None or not answer.ok or not isinstance(first, int):
-            return None
-        if answer.result.get("epoch") != waiting.gap.epoch:
-            return None
-        return waiting.gap.epoch, first
+
+def question(
+    root: str, client: str, station: Station, verb: str, which: str, args: dict[str, Any]
+) -> Outgoing:
+    """A command to a station's outbox; `which` comes back with the answer."""
+    topics = StationTopics(root, station.site, station.name)
+    reply_to = topics.did(client)
+    return Outgoing(
+        topics.do("outbox", verb),
+        Command(reply_to=reply_to, id=which, args=args).model_dump_json().encode(),
+        expiry=EXPIRY_S,
+        response_topic=reply_to,
+        correlation=which.encode(),
+    )
+
+
+def read_answer(body: bytes) -> Answer | None:
+    try:
+        return Answer.model_validate_json(body) if len(body) <= LONGEST_WORD else None
+    except ValidationError:
+        return None
+
+
+def replayed(station: Station, answer: Answer) -> Told | None:
+    """What a station says of the epoch that it is about to send again; None when it is something
+    else. It counts whoever asked: an earlier life of this bridge may have.
+    """
+    result = answer.result
+    try:
+        kept = EpochKept.model_validate({**result, "first": result.get("from"), "last": 0})
+    except ValidationError:
+        return None
+    return Told(station, (kept,), replay=True) if answer.ok else None
+
+
+def all_epochs(station: Station, answer: Answer) -> Told | None:
+    """What `do/outbox/epochs` was answered; None when it is something else."""
+    try:
+        kept = _KEPT.validate_python(answer.result.get("epochs"))
+    except ValidationError:
+        return None
+    return Told(station, kept) if answer.ok else None
+
+
+def state_of(station: Station, body: bytes) -> Told | None:
+    """What a station's state says of its epochs; None when it is no state."""
+    try:
+        state = StationState.model_validate_json(body) if len(body) <= LONGEST_WORD else None
+    except ValidationError:
+        return None
+    return Told(station, state.epochs) if state else None

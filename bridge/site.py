@@ -20,9 +20,9 @@ from bridge.members import Directory
 from bridge.odoo import Odoo
 from bridge.post import Post
 from bridge.products import Shelf
+from bridge.together import Together
 from bridge.wire import Denied, OdooError, Unavailable
 from bridge.wire.jsonrpc import JsonRpc
-from durable.thread import OneThread
 from mqtt.messages import Ask, Message
 from mqtt.secrets import read_badge_key, read_secret
 from mqtt.topics import SiteTopics
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 SOON_S = 5.0
 """After a sync that failed, or this often while Odoo is away (never longer than the interval)."""
+ASKED_S = 5.0
+"""What stations ask for is published again at most this often, for all of them together."""
+LONGEST_ASK = 1 << 16
+"""The names of all shards are far shorter (bytes)."""
 ALL_SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 
@@ -42,7 +46,6 @@ class Site:
         table: SiteTable,
         root: str,
         inbox: Inbox,
-        thread: OneThread,
         post: Post,
         settled: Callable[[Station], None],
     ) -> None:
@@ -62,9 +65,10 @@ class Site:
             if table.products.enabled and names.product
             else None
         )
-        self.applier = Applier(table.name, inbox, thread, self.odoo, names, table.apply, settled)
+        self.applier = Applier(table.name, inbox, self.odoo, names, table.apply, settled)
         self._complaints: dict[str, str] = {}
         self._published: set[str] = set(ALL_SHARDS)
+        self._again = Together(self._publish_again, ASKED_S)
 
     async def run(self) -> None:
         """For ever."""
@@ -141,16 +145,20 @@ class Site:
     def asked(self, what: str, body: bytes) -> None:
         """A station asks for `directory` or `catalogue` again."""
         if what == "catalogue":
-            self._post.again(self._topics.catalogue_head)
-        elif what == "directory":
+            self._again.ask(self._topics.catalogue_head)
+        elif what == "directory" and len(body) <= LONGEST_ASK:
             try:
                 wanted = Ask.model_validate_json(body or b"{}").shards
             except ValidationError:
                 wanted = ()
-            for shard in wanted or tuple(self.directory.shards):
-                if shard in self.directory.shards:
-                    self._post.again(self._topics.directory_shard(shard))
-            self._post.again(self._topics.directory_head)
+            shards = self.directory.shards.keys()
+            asked = shards & set(wanted) if wanted else shards
+            self._again.ask(self._topics.directory_head, *map(self._topics.directory_shard, asked))
+
+    def _publish_again(self, topics: set[str]) -> None:
+        head = self._topics.directory_head  # after the shards that it names
+        for topic in sorted(topics, key=lambda topic: (topic == head, topic)):
+            self._post.again(topic)
 
     def status(self) -> dict[str, Any]:
         """For the log and a status page: counts and keys, no names."""

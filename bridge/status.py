@@ -5,13 +5,8 @@ from typing import Any
 
 from bridge.inbox import Inbox
 from bridge.site import Site
-from durable.thread import OneThread
 
 
-async def status(inbox: Inbox, thread: OneThread, sites: Iterable[Site]) -> dict[str, Any]:
+async def status(inbox: Inbox, sites: Iterable[Site]) -> dict[str, Any]:
     """Per site: `facts` (`Inbox.counts`) and `Site.status`."""
-    told = {}
-    for site in sites:
-        facts = await thread(inbox.counts, site.name)
-        told[site.name] = {"facts": facts, **site.status()}
-    return told
+    return {site.name: {"facts": await inbox.counts(site.name), **site.status()} for site in sites}

@@ -67,19 +67,22 @@ async def test_rights_are_enough_and_no_more(tmp_path: Path) -> None:
             downward = [
                 ours.ack,
                 ours.do("outbox", "replay"),
+                ours.do("outbox", "epochs"),
                 site.directory_head,
                 site.directory_shard("a0"),
                 site.catalogue_head,
             ]
             upward = [ours.fact("badge"), ours.blob("x"), ours.ask("directory")]
-            upward.append(ours.did("edged-bridge"))
+            upward += [ours.did("edged-bridge"), ours.state]
             await station.subscribe(*downward, ours.state)
             await centre.subscribe(*upward)
             for topic in downward:
                 assert await centre.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
                 assert await station.publish(Outgoing(topic, b"{}")) is Reason.REFUSED, topic
-            for topic in [*upward, ours.state]:
+            for topic in upward:
                 assert await station.publish(Outgoing(topic, b"{}")) is Reason.OK, topic
+            reached = [await anext(centre.messages()) for _ in upward]
+            assert {message.topic for message in reached} == set(upward)
             for topic in (ours.health("door"), ours.value("balance")):
                 assert await station.publish(Outgoing(topic, b"{}")) is Reason.NOBODY, topic
             for topic in (theirs.state, theirs.fact("badge"), theirs.ack):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # a profile checks that its effects exist
     from bridge.profile import Profile
 
 
+CLOCK_AHEAD = "the station's clock is ahead"
+
+
 class Hold(Exception):
     """Not an error but a decision, taken deep in the call: the fact's time is not known yet."""
 
@@ -76,6 +79,8 @@ def when(fact: Fact) -> datetime:
     """The fact's time, for an effect to which it matters. Raises `Hold`, or `Final`."""
     if fact.dated:
         return fact.at
+    if fact.ahead:
+        raise Final(CLOCK_AHEAD)
     if fact.datable:
         raise Hold
     raise Final("the station's clock was never right")

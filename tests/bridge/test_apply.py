@@ -20,7 +20,6 @@ from bridge.odoo import Odoo
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
 from bridge.wire.jsonrpc import JsonRpc
-from durable.thread import OneThread
 from mqtt.messages import Envelope
 
 BEGIN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
@@ -29,15 +28,14 @@ BEGIN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 class Shop:
     """An applier at work over a real inbox and a stand-in Odoo."""
 
-    def __init__(self, folder: Path, standin: StandIn, login: str = "bridge") -> None:
+    def __init__(self, inbox: Inbox, standin: StandIn, login: str = "bridge") -> None:
         self.standin = standin
-        self.inbox = Inbox(folder)
-        self.thread = OneThread("inbox")
+        self.inbox = inbox
         password = "lowly" if login == "lowly" else PASSWORD
         self.odoo = Odoo("demo", JsonRpc(standin.url, NAME, login, lambda: password))
         self.told: list[Station] = []
         self.applier = Applier(
-            "demo", self.inbox, self.thread, self.odoo, profile.load("stock"),
+            "demo", self.inbox, self.odoo, profile.load("stock"),
             ApplyTable(again_s=0.1, pause_s=0.5), self.told.append,
         )  # fmt: skip
         self._next: dict[str, int] = {}
@@ -47,8 +45,7 @@ class Shop:
         self._task.cancel()
         await asyncio.wait({self._task})
         await self.odoo.close()
-        await self.thread(self.inbox.close)
-        self.thread.close()
+        await self.inbox.close()
 
     async def take(self, kind: str, data: dict[str, Any], station: str = "entree") -> None:
         await self.take_all([(kind, data)], station)
@@ -58,7 +55,7 @@ class Shop:
     ) -> None:
         """Facts that come to the inbox in one transaction."""
         items = [self._item(kind, data, station) for kind, data in facts]
-        await self.thread(self.inbox.store, items)
+        await self.inbox.store(items)
         self.applier.wake()
 
     def _item(self, kind: str, data: dict[str, Any], station: str) -> Item:
@@ -85,7 +82,7 @@ class Shop:
     async def until(self, reached: Callable[[dict[str, int]], bool]) -> dict[str, int]:
         async with asyncio.timeout(30):
             while True:
-                counts = await self.thread(self.inbox.counts, "demo")
+                counts = await self.inbox.counts("demo")
                 if reached(counts):
                     return counts
                 await asyncio.sleep(0.02)
@@ -104,7 +101,7 @@ async def standin() -> AsyncIterator[StandIn]:
 
 @pytest.fixture
 async def shop(standin: StandIn, tmp_path: Path) -> AsyncIterator[Shop]:
-    shop = Shop(tmp_path, standin)
+    shop = Shop(await Inbox.open(tmp_path), standin)
     yield shop
     await shop.close()
 
@@ -115,7 +112,7 @@ async def test_a_refused_fact_is_tried_twice(shop: Shop, standin: StandIn) -> No
     assert standin.server.calls["hr.attendance.load"] == 2
     await shop.badge(11)
     await shop.until(lambda n: n["done"] == 1)
-    (parked,) = await shop.thread(shop.inbox.parked)
+    (parked,) = await shop.inbox.parked()
     assert parked.why == "hr.attendance.load: refused"
     assert parked.detail
     assert str(replace(parked, detail="two\n lines\n")).endswith(
@@ -128,7 +125,7 @@ async def test_a_refused_fact_is_tried_twice(shop: Shop, standin: StandIn) -> No
 async def test_another_station_does_not_wait_for_the_second_try(
     standin: StandIn, tmp_path: Path
 ) -> None:
-    shop = Shop(tmp_path, standin)
+    shop = Shop(await Inbox.open(tmp_path), standin)
     shop.applier._settings = ApplyTable(again_s=60)
     await shop.badge(4711)
     await shop.badge(11, "other")
@@ -140,14 +137,14 @@ async def test_many_refusals_in_a_row_rest_the_kind_and_park_no_more(
     standin: StandIn, tmp_path: Path
 ) -> None:
     """A right that is missing must not park a shop's whole morning."""
-    shop = Shop(tmp_path, standin, login="lowly")
+    shop = Shop(await Inbox.open(tmp_path), standin, login="lowly")
     shop.applier._settings = ApplyTable(again_s=0, pause_s=60)
     employees_and_members = [badge_of(11), badge_of(101, "member")] * 8
     await shop.take_all(employees_and_members)
     await shop.label()
     await shop.until(lambda n: (n["parked"], n["done"]) == (5, 5))
     assert shop.applier.paused == ["badge"]
-    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 7
+    assert (await shop.inbox.counts("demo"))["waiting"] == 7
     await shop.close()
 
 
@@ -192,13 +189,13 @@ async def test_an_odoo_that_reads_and_cannot_write_parks_no_morning(
         return answer(server, request)
 
     monkeypatch.setattr(type(standin.server), "answer", full)
-    shop = Shop(tmp_path, standin)
+    shop = Shop(await Inbox.open(tmp_path), standin)
     shop.applier._settings = ApplyTable(again_s=0, pause_s=60)
     await shop.take_all([badge_of(employee) for employee in hire(standin, 8)])
     await shop.label()
     await shop.until(lambda n: n["parked"] == 5 and n["done"] == 1)
     assert shop.applier.paused == ["badge"]
-    assert (await shop.thread(shop.inbox.counts, "demo"))["waiting"] == 3
+    assert (await shop.inbox.counts("demo"))["waiting"] == 3
     await shop.close()
 
 
@@ -212,7 +209,7 @@ async def test_a_fault_of_ours_is_told_without_personal_data(
     await shop.badge(11)
     await shop.label()
     await shop.until(lambda n: (n["parked"], n["done"]) == (1, 1))
-    (parked,) = await shop.thread(shop.inbox.parked)
+    (parked,) = await shop.inbox.parked()
     assert parked.why == "the bridge: RuntimeError"
     assert "Camille" not in caplog.text
 
@@ -279,7 +276,7 @@ async def test_the_answer_to_a_batch_is_lost_and_nobody_is_checked_in_twice(
 async def test_a_fact_that_cannot_be_read_is_parked_and_its_neighbours_pass(shop: Shop) -> None:
     await shop.take_all([badge_of(11), ("badge", {"who": "?"}), badge_of(12), ("hug", {})])
     await shop.until(lambda n: (n["parked"], n["done"]) == (2, 2))
-    why = {parked.why for parked in await shop.thread(shop.inbox.parked)}
+    why = {parked.why for parked in await shop.inbox.parked()}
     assert why == {"the data do not fit the kind", "unknown kind"}
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,16 +12,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.bridging import bridge_here
+from support.bridging import bridge_here, uuid7
 from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages, world_in
+from support.echo import until
 from support.fault_broker import FaultBroker
 
+from bridge import control, patience
 from bridge.config import load
-from bridge.inbox import Inbox
+from bridge.inbox import Inbox, parked_in
 from bridge.post import Post
 from bridge.site import Site
 from bridge.status import status
-from durable.thread import OneThread
+from durable.errors import StoreFull
 
 
 @pytest.fixture
@@ -58,10 +61,8 @@ async def test_every_kind_finds_its_place(world: World) -> None:
         (4, "unknown kind"),
         (5, "the data do not fit the kind"),
     ]
-    inbox = world.inbox()
-    assert inbox.counts("demo")["done"] == 3
+    assert (await world.counts())["done"] == 3
     assert not list((world.folder / "inbox" / "blobs").iterdir())
-    inbox.close()
 
 
 async def test_answers_lost_after_the_commit_change_nothing(world: World) -> None:
@@ -97,11 +98,9 @@ async def test_a_refused_fact_is_parked_and_the_next_ones_pass(world: World) -> 
         # Somebody makes the missing record and lets the fact be tried again, by another process.
         with world.odoo.database.transaction():
             world.odoo.database.create("hr.employee", {"name": "New"}, number=999)
-        inbox = world.inbox()
-        parked = inbox.parked()
-        assert inbox.retry(parked[0].id)
-        assert not inbox.retry("00000000-0000-7000-a000-000000000000")
-        inbox.close()
+        (parked,) = parked_in(world.folder / "inbox")
+        assert await control.ask(world.folder / "inbox", "retry", parked.id)
+        assert not await control.ask(world.folder / "inbox", "retry", uuid7())
         await station.until(lambda ack: not ack.parked and ack.done == 2)
     assert [row[0] for row in world.attendances()] == [NADIA, 999]
 
@@ -110,9 +109,8 @@ async def test_a_dropped_fact_leaves_the_ack(world: World) -> None:
     async with bridge_here(load(world.config)), world.station() as station:
         station.fact("unheard-of", {})
         await station.until(lambda ack: len(ack.parked) == 1)
-        inbox = world.inbox()
-        assert inbox.drop(inbox.parked()[0].id)
-        inbox.close()
+        (parked,) = parked_in(world.folder / "inbox")
+        assert await control.ask(world.folder / "inbox", "drop", parked.id)
         await station.until(lambda ack: ack.done == 1 and not ack.parked)
 
 
@@ -128,10 +126,8 @@ async def test_duplicates_and_disorder_are_put_right(world: World) -> None:
         ack = await station.settled()
     assert world.attendances() == expected
     assert ack.parked == ()
-    inbox = world.inbox()
-    assert inbox.counts("demo")["done"] == 24
-    assert inbox.counts("demo")["strays"] == 0
-    inbox.close()
+    counts = await world.counts()
+    assert (counts["done"], counts["strays"]) == (24, 0)
 
 
 async def test_the_broker_forgets_everything_and_nothing_is_lost(world: World) -> None:
@@ -157,13 +153,13 @@ async def test_the_broker_forgets_everything_and_nothing_is_lost(world: World) -
 async def test_a_full_disk_holds_the_stations_back_and_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.main.FULL_WAIT_S", 0.2)
+    monkeypatch.setattr("bridge.patience.AGAIN_S", 0.2)
     with monkeypatch.context() as full:
         full.setattr("bridge.intake.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
         async with bridge_here(load(world.config)), world.station() as station:
             expected = passages(station, 4)
             await asyncio.sleep(1.5)
-            assert station.acks == 0
+            assert station.ack.get().stored == 0
             full.undo()
             ack = await station.settled()
     assert ack.parked == ()
@@ -173,23 +169,46 @@ async def test_a_full_disk_holds_the_stations_back_and_loses_nothing(
 async def test_a_disk_that_fails_now_and_then_does_not_end_the_bridge(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    believe, failed = Inbox.hole, []
+    """Every method of the inbox fails the first three times, in each task of the bridge."""
+    assert patience.AGAIN_S == 5
+    monkeypatch.setattr("bridge.patience.AGAIN_S", 0.05)
+    monkeypatch.setattr("bridge.main.HOUSEKEEPING_S", 0.1)
+    failed = Counter[str]()
+    methods = (
+        "leftovers",
+        "stations",
+        "ack",
+        "store",
+        "waiting",
+        "park",
+        "done",
+        "prune",
+        "counts",
+    )
+    for name in methods:
+        monkeypatch.setattr(Inbox, name, failing(getattr(Inbox, name), failed))
+    async with bridge_here(load(world.config)) as bridge, world.station(first=4) as station:
+        station.badge(member=CAMILLE)
+        station.fact("unheard-of", {})
+        assert (await station.settled()).stored == 5
+        await until(lambda: failed.total() == 3 * len(methods))
+        assert not bridge.done()
+    assert failed == dict.fromkeys(methods, 3)
 
-    def full(*_: object) -> None:
-        failed.append(sqlite3.OperationalError("database or disk is full"))
-        raise failed[-1]
 
-    def full_once(*asked: Any) -> bool:
-        if len(failed) < 2:
-            full()
-        return believe(*asked)
+def failing(real: Any, failed: Counter[str]) -> Any:
+    """That method of the inbox, on a disk that fails three times."""
+    errors = iter([
+        sqlite3.OperationalError("disk I/O error"), StoreFull("store.full"), OSError("no"),
+    ])  # fmt: skip
 
-    monkeypatch.setattr(Inbox, "prune", full)
-    monkeypatch.setattr(Inbox, "hole", full_once)
-    async with bridge_here(load(world.config)), world.station(first=4) as station:
-        station.badge(member=101)
-        assert (await station.settled()).stored == 4
-    assert len(failed) == 2
+    async def method(*args: Any, **options: Any) -> Any:
+        for error in errors:
+            failed[real.__name__] += 1
+            raise error
+        return await real(*args, **options)
+
+    return method
 
 
 async def test_a_refused_subscription_is_said_and_tried_again(
@@ -206,36 +225,30 @@ async def test_a_refused_subscription_is_said_and_tried_again(
 
 
 async def test_the_status_has_counts_and_keys_and_no_names(world: World) -> None:
-    inbox, thread = world.inbox(), OneThread("inbox")
+    inbox = await Inbox.open(world.folder / "inbox")
     table = load(world.config).site[0]
-    site = Site(table, "edged/v1", inbox, thread, Post(), lambda _: None)
-    before = await status(inbox, thread, [site])
+    site = Site(table, "edged/v1", inbox, Post(), lambda _: None)
+    before = await status(inbox, [site])
     assert before["demo"]["odoo"] == "odoo.unknown"
     assert before["demo"]["members"] is None
     await site.directory.refresh(site.odoo, full=True)
     await site.shelf.refresh(site.odoo)
-    told = (await status(inbox, thread, [site]))["demo"]
+    told = (await status(inbox, [site]))["demo"]
     assert (told["odoo"], told["members"], told["products"]) == ("odoo.up", 10, 12)
     assert told["left_out"] == {"unit": 1}
     assert told["facts"]["waiting"] == 0
     assert "Camille" not in str(told)
     await site.odoo.close()
-    await thread(inbox.close)
-    thread.close()
+    await inbox.close()
 
 
-async def test_a_gap_is_asked_for_and_a_hole_is_believed(world: World) -> None:
-    """The bridge lost its inbox, and the station has forgotten what was settled long ago."""
+async def test_what_a_station_has_no_more_is_a_hole(world: World) -> None:
     async with bridge_here(load(world.config)), world.station(first=41) as station:
         expected = passages(station, 4)
         ack = await station.settled()
-    assert station.replays
-    assert set(station.replays) == {1}
     assert ack.stored == ack.done == 44
     assert world.attendances() == expected
-    inbox = world.inbox()
-    assert inbox.counts("demo")["holes"] == 1
-    inbox.close()
+    assert (await world.counts())["holes"] == 1
 
 
 async def test_bytes_that_are_no_envelope_hold_nobody_up_for_ever(world: World) -> None:
@@ -246,10 +259,8 @@ async def test_bytes_that_are_no_envelope_hold_nobody_up_for_ever(world: World) 
         ack = await station.settled()
     assert ack.parked == ()
     assert len(world.attendances()) == 1
-    inbox = world.inbox()
-    counts = inbox.counts("demo")
+    counts = await world.counts()
     assert (counts["holes"], counts["strays"], counts["done"]) == (1, 1, 1)
-    inbox.close()
 
 
 async def test_a_bridge_that_lost_its_inbox_applies_nothing_twice(world: World) -> None:

@@ -116,7 +116,5 @@ async def test_killed_at_any_moment(world: World) -> None:
     assert [ack.parked for ack in acks] == [(), ()]
     assert [ack.done for ack in acks] == [40, 44]
     assert len(world.odoo.state()["photos"]) == 4
-    inbox = world.inbox()
-    assert inbox.counts("demo")["done"] == 84
-    assert inbox.counts("demo")["strays"] == 0
-    inbox.close()
+    counts = await world.counts()
+    assert (counts["done"], counts["strays"]) == (84, 0)

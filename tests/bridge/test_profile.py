@@ -12,6 +12,7 @@ import pytest
 from support.bridging import KEY, bridge_here, write_config
 from support.bridging import FakeStation as Station
 from support.broker import mosquitto
+from support.inboxes import opened, sql
 
 from bridge import effects, profile
 from bridge.config import ConfigError, MembersTable, ProductsTable, load
@@ -28,7 +29,6 @@ from bridge.standin.fields import Field
 from bridge.standin.models import MODELS, Model
 from bridge.wire import Rejected
 from bridge.wire.jsonrpc import JsonRpc
-from durable.thread import OneThread
 from mqtt.identity import badge_hash
 from mqtt.messages import FACT_KINDS, Entry
 
@@ -142,9 +142,8 @@ async def test_its_facts_have_its_effects_once(standin: StandIn, tmp_path: Path)
     ]
     assert base64.b64decode(standin.database.tables["res.partner"][101]["image_1920"]) == jpeg()
     assert standin.state()["attendances"] == []
-    inbox = Inbox(tmp_path / "inbox")
-    assert inbox._ledger.one("SELECT count(*) FROM record") == 1  # the employee's badge
-    inbox.close()
+    async with opened(tmp_path / "inbox") as inbox:
+        assert await sql(inbox, "SELECT count(*) FROM record") == [(1,)]  # the employee's badge
 
 
 async def test_a_photo_has_no_place_for_whom_the_profile_does_not_know(
@@ -237,17 +236,16 @@ async def test_the_tills_hold_the_nomenclature(standin: StandIn, odoo: Odoo) -> 
 
 async def test_what_a_profile_lacks_does_not_take_place(newcoop: None, tmp_path: Path) -> None:
     (site,) = load(config(tmp_path)).site
-    inbox, thread = Inbox(tmp_path / "inbox"), OneThread("inbox")
+    inbox = await Inbox.open(tmp_path / "inbox")
     bare = Profile.model_validate({})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profile, "load", lambda _: bare)
-        shop = Site(site, "edged/v1", inbox, thread, Post(), lambda _: None)
+        shop = Site(site, "edged/v1", inbox, Post(), lambda _: None)
     assert not shop.directory.has_sources
     assert shop.shelf is None
     assert shop.status()["products"] is None
     assert shop.status()["left_out"] == {}
-    inbox.close()
-    thread.close()
+    await inbox.close()
 
 
 @pytest.mark.parametrize(
@@ -300,5 +298,5 @@ def test_every_profile_and_every_effect_that_ships_can_be_used() -> None:
 
 
 def test_every_kind_of_fact_has_an_effect() -> None:
-    """But for `clock`, which dates other facts and does nothing in Odoo."""
-    assert set(profile.Effects.model_fields) == FACT_KINDS.keys() - {"clock"}
+    """But for `clock`, which dates other facts, and for `damaged`, which a person sees to."""
+    assert set(profile.Effects.model_fields) == FACT_KINDS.keys() - {"clock", "damaged"}

@@ -323,7 +323,7 @@ async def test_the_catalogue_is_asked_for_where_there_is_none(
 async def test_a_catalogue_comes_also_where_members_never_do(
     tmp_path: Path, broker: Mosquitto, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.sync.CATALOGUE_LAST_S", 0.5)
+    monkeypatch.setattr("edged.sync.CATALOGUE_LAST_S", 1e6)
     async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
         await say_catalogue(bridge, 3)
         await until(lambda: store.catalogue.current.get() is not None)

@@ -1,6 +1,7 @@
 """A bridge for tests of the station's side: stores facts in memory and acknowledges as told.
 
-It is a go-back-N receiver like the real one (`bridge.intake`), with hands to hold it back.
+It is a go-back-N receiver in each epoch like the real one (`bridge.intake`), with hands to hold it
+back.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any
 from support.linked import held
 
 from mqtt.link import Address, Outgoing, Session
-from mqtt.messages import Ack
+from mqtt.messages import Ack, EpochAck
 from mqtt.topics import parse
 
 ROOT = "edged/v1"
@@ -60,19 +61,29 @@ class Bridge:
             self.loses.discard(fact["seq"])
             return
         self.bodies.setdefault(fact["id"], set()).add(body)
-        if fact["seq"] == len(self.facts) + 1:
+        if fact["seq"] == self.stored(fact["epoch"]) + 1:
             self.facts.append(fact)
         if self.answering:
             await self.ack(f"{ROOT}/{where.site}/{where.station}/ack")
 
+    @property
+    def epochs(self) -> list[str]:
+        """The epochs of which something was stored, in the order in which they began."""
+        return list(dict.fromkeys(fact["epoch"] for fact in self.facts))
+
+    def stored(self, epoch: str) -> int:
+        return sum(fact["epoch"] == epoch for fact in self.facts)
+
     async def ack(self, topic: str, **changes: Any) -> None:
+        """Everything is stored and done, but for what `changes` says of the newest epoch."""
         assert self._session is not None
         if not self.facts:
             return
-        stored = len(self.facts)
-        fields = {"epoch": self.facts[-1]["epoch"], "stored": stored, "done": stored} | changes
-        body = Ack.model_validate(fields).model_dump_json().encode()
-        await self._session.publish(Outgoing(topic, body, retain=True))
+        told = [{"epoch": epoch, "stored": n, "done": n}
+                for epoch in self.epochs for n in [self.stored(epoch)]]  # fmt: skip
+        told[-1] |= changes
+        ack = Ack(epochs=tuple(EpochAck.model_validate(epoch) for epoch in told))
+        await self._session.publish(Outgoing(topic, ack.model_dump_json().encode(), retain=True))
 
     async def say(self, topic: str, body: bytes, **options: Any) -> None:
         assert self._session is not None

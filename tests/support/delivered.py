@@ -40,8 +40,18 @@ class World:
     def station(self, name: str = "entree", **options: Any) -> FakeStation:
         return FakeStation(self.broker.url, "demo", name, **options)
 
-    def inbox(self) -> Inbox:
-        return Inbox(self.folder / "inbox")
+    @asynccontextmanager
+    async def inbox(self) -> AsyncIterator[Inbox]:
+        """The bridge's inbox, once no bridge runs any more."""
+        inbox = await Inbox.open(self.folder / "inbox")
+        try:
+            yield inbox
+        finally:
+            await inbox.close()
+
+    async def counts(self) -> dict[str, int]:
+        async with self.inbox() as inbox:
+            return await inbox.counts("demo")
 
 
 @asynccontextmanager

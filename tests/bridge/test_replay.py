@@ -1,0 +1,128 @@
+"""What is asked of stations, how often, and which answers count."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from support.echo import until
+
+from bridge import replay
+from bridge.ledger import Gap, Station, Told
+from bridge.replay import Replays, all_epochs, read_answer, replayed, state_of
+from mqtt.messages import EpochKept
+
+HERE = Station("demo", "entree")
+ONE, TWO = Gap(HERE, "e1", 5), Gap(HERE, "e2", 1)
+
+
+class Sent:
+    """A session that only remembers what was published."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def publish(self, message: Any) -> None:
+        self.asked.append((message.topic, json.loads(message.body)["args"]))
+
+
+@pytest.fixture
+def session() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+async def replays(session: Sent) -> AsyncIterator[Replays]:
+    replays = Replays("root", "client", every_s=0.03)
+    task = asyncio.create_task(replays.run(session))  # type: ignore[arg-type]
+    yield replays
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def answer(**fields: Any) -> Any:
+    return read_answer(json.dumps(fields).encode())
+
+
+async def test_gaps_of_several_epochs_are_asked_for(replays: Replays, session: Sent) -> None:
+    replays.note((HERE, "e1"), ONE)
+    replays.note((HERE, "e2"), TWO)
+    await until(lambda: len(session.asked) >= 4)
+    topic = "root/demo/entree/do/outbox/replay"
+    assert session.asked[:2] == [
+        (topic, {"epoch": "e1", "from": 5}),
+        (topic, {"epoch": "e2", "from": 1}),
+    ]
+    replays.note((HERE, "e1"), None)
+    already = len(session.asked)
+    await until(lambda: len(session.asked) > already)
+    assert {args["epoch"] for _, args in session.asked[already:]} == {"e2"}
+
+
+async def test_a_gap_that_closes_at_once_is_not_asked_for(session: Sent) -> None:
+    """A station sends again by itself what was lost on the way."""
+    assert (replay.EVERY_S, replay.RARELY_S, replay.EXPIRY_S) == (3, 60, 30)
+    replays = Replays("root", "client", every_s=0.3)
+    replays.note((HERE, "e1"), ONE)
+    task = asyncio.create_task(replays.run(session))  # type: ignore[arg-type]
+    replays.note((HERE, "e1"), None)
+    replays.note((HERE, "e2"), TWO)
+    await until(lambda: session.asked)
+    assert [args["epoch"] for _, args in session.asked] == ["e2"]
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_what_was_asked_is_open_until_it_is_answered(replays: Replays, session: Sent) -> None:
+    replays.note((HERE, "e1"), ONE)
+    assert replays.unanswered() == set()
+    await until(lambda: session.asked)
+    assert replays.unanswered() == {(HERE, "e1")}
+    replays.answered((HERE, "e1"))
+    assert replays.unanswered() == set()
+    replays.answered((HERE, "never asked"))
+
+
+async def test_what_was_asked_is_open_no_longer_than_the_question_lives(
+    replays: Replays, session: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After that the station never got it, and an answer cannot come any more."""
+    monkeypatch.setattr("bridge.replay.EXPIRY_S", 0)
+    replays.note((HERE, "e1"), ONE)
+    await until(lambda: session.asked)
+    assert replays.unanswered() == set()
+
+
+def test_an_answer_says_what_is_there_and_what_was_done() -> None:
+    """Also one that an earlier life of the bridge asked for."""
+    result = {"epoch": "e1", "from": 7, "done": 9, "parked": [8]}
+    kept = EpochKept(epoch="e1", first=7, last=0, done=9, parked=(8,))
+    assert replayed(HERE, answer(ok=True, result=result)) == Told(HERE, (kept,), replay=True)
+    for fields in (
+        {"ok": False, "result": result},
+        {"ok": True, "result": {**result, "from": None}},
+        {"ok": True, "result": {"epoch": "e1"}},
+        {"ok": True},
+    ):
+        assert replayed(HERE, answer(**fields)) is None
+
+
+def test_what_is_no_answer_and_no_state_is_nothing() -> None:
+    for body in (b"", b"[]", b"\xff", b"{}", b'{"ok": 7e999}'):
+        assert read_answer(body) is None
+        assert state_of(HERE, body) is None
+    large = {"ok": True, "online": True, "birth": 1, "key": "x" * (1 << 20)}
+    assert read_answer(json.dumps(large).encode()) is None
+    assert state_of(HERE, json.dumps(large).encode()) is None
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_birth_and_a_last_will_list_epochs(online: bool) -> None:
+    kept = EpochKept(epoch="e1", first=1, last=2)
+    body = {"online": online, "birth": 1, "epochs": [kept.model_dump()]}
+    assert state_of(HERE, json.dumps(body).encode()) == Told(HERE, (kept,))
+    told = all_epochs(HERE, answer(ok=True, result={"epochs": [kept.model_dump()]}))
+    assert told == Told(HERE, (kept,))
+    assert all_epochs(HERE, answer(ok=True, result={"epochs": 7})) is None
+    assert all_epochs(HERE, answer(ok=False, result={"epochs": []})) is None
