@@ -42,7 +42,7 @@ from bridge.schema import DAMAGED, MIGRATIONS, open_writer
 from bridge.strays import StrayLog
 from durable.errors import damaged
 from durable.files import lock_folder
-from durable.sqlite import connect_reader, refuse_newer, unreadable
+from durable.sqlite import checksum, connect_reader, refuse_newer, unreadable
 from durable.writer import Writer
 from mqtt.messages import Ack
 
@@ -129,7 +129,8 @@ class Inbox:
 
         def work(db: Connection) -> list[Fact]:
             rows = db.execute(
-                "SELECT station, n, body, received, tries FROM facts WHERE site = ? AND state = 0"
+                "SELECT station, n, body, sum, received, tries FROM facts"
+                " WHERE site = ? AND state = 0"
                 " AND station NOT IN (SELECT value FROM json_each(?))"
                 " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ?",
                 (site, *without, limit),
@@ -303,11 +304,19 @@ def _parked(db: Connection) -> list[ParkedFact]:
 
 
 def _fact(
-    db: Connection, station: Station, n: int, body: bytes, received_ms: int, tries: int
+    db: Connection,
+    station: Station,
+    n: int,
+    body: bytes,
+    checked: bytes,
+    received_ms: int,
+    tries: int,
 ) -> Fact | None:
-    """None, and parked, when its bytes are not what was stored."""
+    """None, and parked, when its bytes are not what was stored: a flipped bit may have made another
+    person's badge of it.
+    """
     envelope, received = envelope_of(body), from_ms(received_ms)
-    if envelope is None:
+    if envelope is None or checksum(body) != checked:
         sql = "UPDATE facts SET state = ?, listed = 1, why = ? WHERE n = ?"
         db.execute(sql, (State.PARKED, UNREADABLE, n))
         return None

@@ -33,6 +33,7 @@ from bridge.ledger import (
     valid_id,
 )
 from durable.errors import StoreFull
+from durable.sqlite import checksum
 from mqtt.messages import Envelope
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
@@ -213,8 +214,8 @@ class Intake:
             state, why = State.PARKED, LOST
         self._blobs.unclaimed(connection, envelope.id)
         connection.execute(
-            "INSERT INTO facts (id, stream, seq, site, station, kind, boot, body, received, state,"
-            " why, listed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO facts (id, stream, seq, site, station, kind, boot, body, sum, received,"
+            " state, why, listed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 envelope.id,
                 stream.stream,
@@ -224,6 +225,7 @@ class Intake:
                 envelope.kind,
                 envelope.boot,
                 item.body,
+                checksum(item.body),
                 to_ms(datetime.now(UTC)),
                 state,
                 why,

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from durable.errors import damaged
-from durable.sqlite import Migration, connect_writer, migrate, sound, unreadable
+from durable.sqlite import Migration, checksum, connect_writer, migrate, sound, unreadable
 
 STRAY_BYTES = 4096
 """Of what could not be taken as a fact, this much is kept for a person to look at."""
@@ -47,7 +47,8 @@ CREATE TABLE IF NOT EXISTS strays (
 
 # streams: what the station knows to be done in Odoo (`told_parked`: the numbers below `told_done`
 # that are not), `tries`: how often the next number came and could not be taken, `closed`: both
-# sides know that Odoo has all of it. facts.listed: it stands in the ack as parked.
+# sides know that Odoo has all of it. facts.listed: it stands in the ack as parked; `sum`: its
+# body's checksum.
 _SECOND = """
 ALTER TABLE streams ADD COLUMN told_done INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN told_parked TEXT NOT NULL DEFAULT '[]';
@@ -55,6 +56,7 @@ ALTER TABLE streams ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX open_streams ON streams (site, station, stream) WHERE closed = 0;
 ALTER TABLE facts ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE facts ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
 UPDATE facts SET listed = 1 WHERE state = 3;
 CREATE INDEX pending ON facts (stream, seq) WHERE state IN (0, 1);
 CREATE INDEX held ON facts (site, station) WHERE state = 1;
@@ -83,11 +85,19 @@ def _cut_strays(connection: sqlite3.Connection) -> None:
         )
 
 
+def _sum_facts(connection: sqlite3.Connection) -> None:
+    for n, body in connection.execute("SELECT n, body FROM facts").fetchall():
+        connection.execute("UPDATE facts SET sum = ? WHERE n = ?", (checksum(body), n))
+
+
 def _statements(text: str) -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
-MIGRATIONS: list[Migration] = [_statements(_FIRST), [*_statements(_SECOND), _cut_strays]]
+MIGRATIONS: list[Migration] = [
+    _statements(_FIRST),
+    [*_statements(_SECOND), _cut_strays, _sum_facts],
+]
 DAMAGED = "damaged"
 """This file in the folder: the inbox found itself damaged, so all of it is looked at next time."""
 

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zlib import crc32
 
 from durable.errors import StoreError, StoreTooNew
 
@@ -53,6 +54,13 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     reader.text_factory = lenient_text
     reader.execute(f"PRAGMA cache_size = -{CACHE_KIB}").close()
     return reader
+
+
+def checksum(body: bytes) -> bytes:
+    """CRC-32, four bytes. Stored beside a body, it tells a flipped bit from what was put there;
+    SQLite itself looks at its pages' shape only.
+    """
+    return crc32(body).to_bytes(4, "big")
 
 
 def lenient_text(stored: bytes) -> str:

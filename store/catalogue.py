@@ -7,10 +7,10 @@ import logging
 import sqlite3
 
 from devices import Value
+from durable.sqlite import checksum
 from durable.writer import Change, Connection, Writer
 from mqtt.messages import Catalogue
 from store.documents import understood
-from store.schema import checksum
 
 log = logging.getLogger(__name__)
 

@@ -24,12 +24,13 @@ from typing import TypeVar
 
 from devices import Value
 from durable.errors import refusal
+from durable.sqlite import checksum
 from durable.writer import Change, Connection, Writer
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, Entry, ReceivedShard
 from store.documents import understood
-from store.schema import checksum, get_meta, set_meta
+from store.schema import get_meta, set_meta
 
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ from datetime import datetime
 from devices import Value
 from durable.errors import StoreError, StoreFull
 from durable.reserve import Reserve
+from durable.sqlite import checksum
 from durable.writer import Connection, Writer
 from mqtt.messages import Ack, Clock, Envelope, EpochKept, Message
 from store import epochs
@@ -31,7 +32,7 @@ from store.envelope import Draft, Ids, boot_id, now_ms, uptime_ms
 from store.epochs import Epoch
 from store.journal import Journal
 from store.rows import Read, Row, read_rows
-from store.schema import checksum, get_meta, place, set_meta
+from store.schema import get_meta, place, set_meta
 from store.settling import (
     HIGHEST,
     Counts,

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from durable.sqlite import lenient_text
+from durable.sqlite import checksum, lenient_text
 from mqtt.messages import Envelope
 from store import catalogue, directory
 from store.documents import understood
 from store.envelope import stand_in
-from store.schema import checksum, place, set_meta
+from store.schema import place, set_meta
 from store.settling import HIGHEST, STORED, WAITING
 
 _BODY = re.compile(rb'\{"v":1,"id":"')

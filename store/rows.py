@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from durable.sqlite import checksum
 from store.envelope import stand_in
 from store.epochs import Epoch
-from store.schema import checksum, place, seq_of
+from store.schema import place, seq_of
 
 _LOST_AT_THE_END = 1000
 """With more numbers than this without a row at an epoch's end, its `last` itself is wrong."""

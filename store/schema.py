@@ -4,9 +4,8 @@ The one rule: a step that was released is never edited: add one.
 """
 
 import sqlite3
-from zlib import crc32
 
-from durable.sqlite import Migration
+from durable.sqlite import Migration, checksum
 
 SEQ_BITS = 32
 
@@ -21,11 +20,6 @@ def place(epoch: int, seq: int) -> int:
 def seq_of(n: int) -> int:
     """The fact's number within its epoch, from its place."""
     return n & (1 << SEQ_BITS) - 1
-
-
-def checksum(body: bytes) -> bytes:
-    """CRC-32, four bytes. It stands beside each body and tells a flipped bit from a fact."""
-    return crc32(body).to_bytes(4, "big")
 
 
 def _epochs_of_version_1(connection: sqlite3.Connection) -> None:

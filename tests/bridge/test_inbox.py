@@ -222,11 +222,19 @@ async def test_a_batch_that_fails_is_not_kept_in_part_and_leaves_the_next_one_po
     assert await stored(inbox) == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "body = x'00'",
+        # One flipped bit makes another employee of 11, in a fact that is as good as any.
+        """body = CAST(replace(CAST(body AS TEXT), '"who":11', '"who":10') AS BLOB)""",
+    ],
+)
 async def test_a_stored_fact_that_the_disk_changed_is_parked_and_its_neighbours_pass(
-    inbox: Inbox,
+    inbox: Inbox, change: str
 ) -> None:
-    await inbox.store([fact(1), fact(2)])
-    await sql(inbox, "UPDATE facts SET body = x'00' WHERE seq = 1")
+    await inbox.store([fact(1, data={"who": 11}), fact(2)])
+    await sql(inbox, f"UPDATE facts SET {change} WHERE seq = 1")
     assert [waiting.envelope.seq for waiting in await inbox.waiting("demo", 9)] == [2]
     assert [(p.seq, p.why) for p in (await of_epoch(inbox)).parked] == [(1, UNREADABLE)]
 

@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 from support.stores import catalogue, opened, product, rule
 
+from durable.sqlite import checksum
 from mqtt.messages import Catalogue
 from store.opening import FILE
-from store.schema import checksum
 
 LEEKS = product("2100104000005", 1)
 PLUMS = product("2100105000004", 2)

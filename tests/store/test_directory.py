@@ -9,11 +9,11 @@ import pytest
 from support.echo import until
 from support.stores import AT, badge, entry, opened
 
+from durable.sqlite import checksum
 from mqtt.digest import shard_digest
 from mqtt.identity import shard_of
 from mqtt.messages import DirectoryHead, DirectoryShard, Entry, ReceivedShard
 from store.opening import FILE
-from store.schema import checksum
 
 
 def shards_of(entries):
