@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bridge.config import BridgeConfig, ConfigError, load
-from durable.errors import StoreBusy
+from durable.errors import StoreBusy, StoreError
 from durable.owner import as_owner
 from edged import logs
 from edged.cli import FAILED, MISUSED, OK, counted
@@ -31,8 +31,9 @@ def main(options: argparse.Namespace) -> int:
     from bridge.main import CannotOpen
 
     try:
-        asyncio.run(_run(config))
-    except (SecretError, CannotOpen) as error:
+        with as_owner(config.inbox.folder):
+            asyncio.run(_run(config))
+    except (SecretError, CannotOpen, StoreError) as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return FAILED
     except ValueError as error:  # the broker's address, which loading need not have

@@ -19,7 +19,7 @@ from bridge.inbox import Inbox
 from bridge.ledger import Item
 from edged.demo.files import write_bridge
 from mqtt.messages import Envelope
-from mqtt.secrets import KEY_BYTES
+from mqtt.secrets import KEY_BYTES, make_badge_key
 from store.envelope import Ids
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -204,6 +204,34 @@ async def test_a_persons_word_on_parked_facts_leaves_the_inbox_to_the_bridge(
     assert out.startswith(fact_id)
     (data / "lock").unlink()  # so that it is made again
     assert (await python(EDGED, "bridge", "--retry", fact_id, "-c", file))[::2] == (0, "")
+    assert owners(data) == {(NOBODY.pw_uid, NOBODY.pw_gid)}
+
+
+async def test_a_bridge_that_root_runs_leaves_the_inbox_to_its_owner(data: Path) -> None:
+    etc = data.parent / "etc"
+    etc.mkdir(mode=0o755)
+    file = write_bridge(etc, odoo_url="http://127.0.0.1:1", password="x")
+    named = str(load(file).inbox.folder)
+    file.write_text(file.read_text().replace(named, str(data)))
+    make_badge_key(etc / "badge.key")
+    for path in etc.rglob("*"):
+        path.chmod(0o755)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", EDGED, "bridge", "-c", str(file),
+        env=environment() | {"EDGED_MQTT_URL": "mqtt://127.0.0.1:1"},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60):
+            while not (data / "control").exists():
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     assert owners(data) == {(NOBODY.pw_uid, NOBODY.pw_gid)}
 
 
