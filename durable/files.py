@@ -11,6 +11,9 @@ from pathlib import Path
 
 from durable.errors import StoreBusy
 
+_IN_MEMORY = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
+"""Variables that name a folder in memory, best first (systemd.exec(5))."""
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Put `content` under `path` (mode 0600) in place of what was there. Raises OSError; then what
@@ -29,6 +32,17 @@ def write_whole(path: Path, content: bytes) -> None:
             draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def memory_folder() -> str | None:
+    """A folder in memory that this process may write to: a service's own, a user's, or everybody's
+    (make a private one in it). None: the system's folder for temporary files must do.
+    """
+    named = [os.environ.get(name, "").split(":")[0] for name in _IN_MEMORY]
+    for place in (*named, "/dev/shm"):  # noqa: S108 - mkdtemp makes a folder in it ours alone
+        if place and os.access(place, os.W_OK):
+            return place
+    return None
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,13 +9,17 @@ one that does either, it cannot happen.
 edited: add one.
 """
 
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from zlib import crc32
 
-from durable.errors import StoreError, StoreTooNew
+from durable.errors import StoreError, StoreTooNew, refusal
+from durable.files import memory_folder
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], None]]
 """One step: statements, or functions that run some, in order, in one transaction."""
@@ -150,22 +154,10 @@ def snapshot(path: Path, known: int) -> sqlite3.Connection:
 
     Raises `StoreError`.
     """
-    try:
-        reader = connect_reader(path)
-    except sqlite3.Error as error:
-        try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise StoreError("store.missing", path=str(path)) from None
-        except PermissionError:
-            raise StoreError("store.permission", path=str(path)) from None
-        except OSError:
-            pass  # SQLite's own words are as good
-        raise unreadable(path, error) from error
     copy = sqlite3.connect(":memory:")
     copy.text_factory = lenient_text
     try:
-        reader.backup(copy)
+        _copy(path, copy)
         refuse_newer(copy, known)
     except sqlite3.Error as error:
         copy.close()
@@ -173,6 +165,40 @@ def snapshot(path: Path, known: int) -> sqlite3.Connection:
     except BaseException:
         copy.close()
         raise
-    finally:
-        reader.close()
     return copy
+
+
+def _copy(path: Path, copy: sqlite3.Connection) -> None:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError("store.missing", path=str(path)) from None
+    except PermissionError:
+        raise StoreError("store.permission", path=str(path)) from None
+    except OSError:
+        pass  # SQLite's own words are as good
+    try:
+        with closing(connect_reader(path)) as reader:
+            reader.backup(copy)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        _copy_through_memory(path, copy)
+
+
+def _copy_through_memory(path: Path, copy: sqlite3.Connection) -> None:
+    """On a disk that takes nothing SQLite cannot make the files that it wants beside a log: it is
+    given the file and its log in a folder in memory.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+            for suffix in ("", "-wal"):
+                original = path.with_name(path.name + suffix)
+                if original.exists():
+                    shutil.copyfile(original, Path(folder) / original.name)
+            with closing(sqlite3.connect(Path(folder) / path.name)) as writable:
+                writable.backup(copy)
+    except PermissionError:
+        raise StoreError("store.permission", path=str(path)) from None
+    except OSError as error:
+        raise refusal(error, path=str(path)) from error

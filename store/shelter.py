@@ -12,28 +12,18 @@ import tempfile
 from pathlib import Path
 
 from durable.errors import StoreBusy, StoreError, StoreFull, refusal
+from durable.files import memory_folder
 from durable.reserve import SIZE
 from store.opening import FILE
-
-_PLACES = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
-"""Variables that name a folder in memory, best first (systemd.exec(5))."""
 
 
 def shelter(folder: Path) -> Path:
     """Copy the store's file and its log to a folder in memory. Raises OSError."""
-    made = Path(tempfile.mkdtemp(prefix="edged-store-", dir=_place()))
+    made = Path(tempfile.mkdtemp(prefix="edged-store-", dir=memory_folder()))
     for name in (FILE, f"{FILE}-wal"):
         if (folder / name).exists():
             shutil.copyfile(folder / name, made / name)
     return made
-
-
-def _place() -> str | None:
-    named = [os.environ.get(variable, "").split(":")[0] for variable in _PLACES]
-    for place in (*named, "/dev/shm"):  # noqa: S108 - mkdtemp makes it ours alone
-        if place and os.access(place, os.W_OK):
-            return place
-    return None
 
 
 def read_lock(folder: Path) -> int | None:

@@ -75,12 +75,12 @@ async def station(folder: Path, world: World) -> AsyncIterator[Store]:
 async def kinds(store: Store) -> list[str]:
     """Of the facts that are there, after the clock was looked at some times."""
     await asyncio.sleep(0.1)
-    return [row.kind for row in await store.outbox.waiting(0, 99)]
+    return [fact.kind async for fact in store.outbox.export()]
 
 
 async def until_kinds(store: Store, expected: list[str]) -> None:
     async with asyncio.timeout(20):
-        while [row.kind for row in await store.outbox.waiting(0, 99)] != expected:
+        while [fact.kind async for fact in store.outbox.export()] != expected:
             await asyncio.sleep(0.01)
 
 

@@ -132,7 +132,7 @@ async def run(device: str, layout: str) -> None:
             bed.plug(2)
             # It is opened in the middle of a scan: this is the rest.
             bed.type(press("1234", layout), press("0420001234004", layout))
-            await until_badges(4)
+            await until_badges(len(badges) + 1)
     for task in tasks:
         task.cancel()
         with suppress(asyncio.CancelledError):

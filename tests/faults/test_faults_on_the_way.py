@@ -1,0 +1,20 @@
+"""The promises between stations and Odoo, broken from outside: short runs of `make torture`."""
+
+from pathlib import Path
+
+import pytest
+from faults.scenarios import THE_WAY, Scenario
+from faults.shop import CannotTry
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scenario", THE_WAY, ids=lambda scenario: scenario.name)
+async def test_no_badge_is_lost_doubled_or_somebody_elses(
+    tmp_path: Path, scenario: Scenario
+) -> None:
+    try:
+        verdict = await scenario.run(tmp_path, seed=1, count=scenario.short)
+    except CannotTry as why:
+        pytest.skip(str(why))
+    assert verdict.clean, verdict
+    assert verdict.tried
