@@ -109,6 +109,36 @@ def refuse_newer(connection: sqlite3.Connection, known: int) -> None:
         raise StoreTooNew("store.too_new", found=str(found), known=str(known))
 
 
+def is_ours(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> bool:
+    """Whether the tables are, to the letter, those of the version that the file says it has. A bit
+    that flips in a column's name or in the version is found by nothing else.
+
+    Raises `StoreTooNew` for a file that says so and has other tables than we know.
+    """
+    found, there = version(connection), _tables(connection)
+    known = _schemas(migrations)
+    if 0 <= found < len(known):
+        return there == known[found]
+    if there == known[-1]:
+        return False  # our tables, and a version that never was
+    refuse_newer(connection, len(migrations))
+    return False
+
+
+def _schemas(migrations: Sequence[Migration]) -> list[frozenset[tuple[str, str, str | None]]]:
+    """The tables of each version, from that of an empty file on."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        schemas = [_tables(made)]
+        for count in range(1, len(migrations) + 1):
+            migrate(made, migrations[:count])
+            schemas.append(_tables(made))
+    return schemas
+
+
+def _tables(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str | None]]:
+    return frozenset(connection.execute("SELECT type, name, sql FROM sqlite_master"))
+
+
 def sound(connection: sqlite3.Connection, first: Sequence[str] = (), *, thorough: bool) -> bool:
     """Whether SQLite finds nothing wrong with the file.
 
@@ -128,9 +158,7 @@ def sound(connection: sqlite3.Connection, first: Sequence[str] = (), *, thorough
     try:
         tables = [
             name
-            for (name,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            )
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
         order = {name: place for place, name in enumerate(first)}
         for table in sorted(tables, key=lambda name: order.get(name, len(order))):

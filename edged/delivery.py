@@ -37,6 +37,11 @@ class Delivery:
         self._wake = asyncio.Event()
         self._progressed = False
         self._greeted = False
+        self._sent = max(
+            (e.stored for e in outbox.epochs.get().values() if e.name == outbox.epoch), default=0
+        )
+        """The highest number of this start's facts that was sent."""
+        self._told = False
         self._replaying = False
         self._ended_at: Counter[str] = Counter()
         """How many connections ended while the photo of this fact was on its way."""
@@ -47,13 +52,28 @@ class Delivery:
 
     async def acknowledge(self, ack: Ack) -> None:
         """Take the bridge's word. What it says of epochs that are not here the outbox ignores."""
-        taken = await self._outbox.acknowledge(ack)
+        taken = await self._outbox.acknowledge(self._possible(ack))
         if taken.progress:
             self._progressed = True
         elif not taken.news:
             # Nothing new: the bridge has just come back, or lacks the first of what we sent.
             self._greeted = True
         self._wake.set()
+
+    def _possible(self, ack: Ack) -> Ack:
+        """Without what cannot be: more of this start's facts than were sent since it began. (Of an
+        older epoch the bridge may have more than this card, which was put back from an image.)
+        """
+        here = self._outbox.epoch
+        words = tuple(
+            word
+            for word in ack.epochs
+            if word.epoch != here or max(word.stored, word.done) <= self._sent
+        )
+        if len(words) < len(ack.epochs) and not self._told:
+            self._told = True
+            log.error("an ack says that the bridge has facts which were never sent; not believed")
+        return ack.model_copy(update={"epochs": words})
 
     async def replay(self, epoch: str, first: int) -> dict[str, Any] | None:
         """The bridge lacks everything of `epoch` from `first` on. Returns what it is answered: from
@@ -138,6 +158,8 @@ class Delivery:
                 await self._send_blob(session, row.id, row.attachment)
             properties = {"id": row.id, "seq": str(row.seq), "epoch": row.epoch}
             together.append(Outgoing(self._topics.fact(row.kind), row.body, properties=properties))
+            if row.epoch == self._outbox.epoch:
+                self._sent = max(self._sent, row.seq)
         await self._send(session, together)
 
     async def _send_blob(self, session: Session, fact: str, file: Path) -> None:

@@ -5,12 +5,14 @@ and numbers are never used again. So a card that was restored from an image, or 
 number twice: what was recorded since has another epoch.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from durable.sqlite import checksum
 from mqtt.messages import EpochKept
-from store.schema import SEQ_BITS, place, seq_of
+from store.schema import SEQ_BITS, epoch_sum, place, put_epoch, seq_of
 
 PARKED_TOLD = 1000
 """Numbers of parked facts that are told of one epoch: some 7 KB."""
@@ -80,16 +82,76 @@ def read(connection: sqlite3.Connection, names: Iterable[str] | None = None) -> 
 
 def next_number(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
     """The number of the epoch `name`, begun if it is not there, and its next `seq`."""
-    row: tuple[int, int] | None = connection.execute(
-        "UPDATE epoch SET last = last + 1 WHERE name = ? RETURNING number, last", (name,)
+    row: tuple[int, int, int, int] | None = connection.execute(
+        "SELECT number, last + 1, stored, done FROM epoch WHERE name = ?", (name,)
     ).fetchone()
-    if row is not None:
-        return row
-    # No "upsert" for both: each one would use up a number of the epochs'.
-    begun: tuple[int, int] = connection.execute(
-        "INSERT INTO epoch(name, last) VALUES(?, 1) RETURNING number, last", (name,)
+    if row is None:
+        # AUTOINCREMENT's own memory, so that the number of an epoch that was forgotten is not
+        # given again.
+        (highest,) = connection.execute(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'epoch'"
+        ).fetchone()
+        row = int(highest) + 1, 1, 0, 0
+    number, seq, stored, done = row
+    put_epoch(connection, number, name, seq, stored, done)
+    return number, seq
+
+
+def with_room_for(connection: sqlite3.Connection, name: str, seq: int) -> int:
+    """The number of the epoch `name`, begun if it is not there and reaching up to `seq`."""
+    row = connection.execute(
+        "SELECT number, last, stored, done FROM epoch WHERE name = ?", (name,)
     ).fetchone()
-    return begun
+    if row is None:
+        number, _ = next_number(connection, name)
+        put_epoch(connection, number, name, seq, 0, 0)
+        return number
+    number, last, stored, done = row
+    put_epoch(connection, number, name, max(last, seq), stored, done)
+    return int(number)
+
+
+def mend(connection: sqlite3.Connection) -> int:
+    """Set right what a card has changed in the table of epochs, by what the facts themselves say.
+    Returns how many epochs were wrong.
+
+    What the bridge has of such an epoch is not known any more, so it is sent again from what is not
+    done on; the bridge knows a fact that it has.
+    """
+    rows = connection.execute("SELECT number, name, last, stored, done, sum FROM epoch").fetchall()
+    wrong = [row[0] for row in rows if row[5] != epoch_sum(*row[:5])]
+    if not wrong:
+        return 0
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany("DELETE FROM epoch WHERE number = ?", ((n,) for n in wrong))
+        known = {row[0] for row in rows} - set(wrong)
+        there = connection.execute("SELECT DISTINCT n >> ? FROM outbox", (SEQ_BITS,))
+        for number in {number for (number,) in there.fetchall()} - known:
+            _mend_one(connection, number)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return len(wrong)
+
+
+def _mend_one(connection: sqlite3.Connection, number: int) -> None:
+    within = place(number, 0), place(number + 1, 0)
+    facts = connection.execute(
+        "SELECT n, body, sum, state FROM outbox WHERE n > ? AND n < ? ORDER BY n", within
+    ).fetchall()
+    name = next((_name(body) for _, body, sum_, _ in facts if checksum(body) == sum_), None)
+    if name is None:
+        return
+    last = seq_of(facts[-1][0])
+    done = next((seq_of(n) - 1 for n, _, _, state in facts if state in (0, 1)), last)
+    put_epoch(connection, number, name, last, done, done)
+
+
+def _name(body: bytes) -> str:
+    return str(json.loads(body)["epoch"])
 
 
 def forget_empty(connection: sqlite3.Connection, current: str) -> None:

@@ -6,17 +6,22 @@ middle of a rescue leaves either the damaged file or the whole new one.
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count as count_up
 from pathlib import Path
 
-from durable.errors import damaged
+from durable.errors import StoreFull, refusal
 from durable.files import sync_folder
-from durable.sqlite import connect_writer, migrate, sound
+from durable.reserve import Reserve
+from durable.sqlite import connect_writer, is_ours, migrate, sound
+from store import epochs
 from store.rescue import Rescued, rescue, rescue_newer
 from store.schema import MIGRATIONS
 
 FILE = "edged.sqlite"
+RESERVE = "reserve"
 DAMAGED = "damaged"
 """Left in the folder by a store that found itself damaged: look at all of it at the next start."""
 _NEW = f"{FILE}.new"
@@ -44,7 +49,9 @@ def open_file(folder: Path) -> Opened:
     if writer is not None:
         suspect.unlink(missing_ok=True)
         sync_folder(folder)
-        return Opened(writer, rescued=rescue_newer(writer, log_bytes))
+        rescued = rescue_newer(writer, log_bytes)
+        rescued.mended = epochs.mend(writer)
+        return Opened(writer, rescued=rescued)
     rescued = _rescue(folder, log_bytes)
     aside = _exchange(folder)
     suspect.unlink(missing_ok=True)
@@ -58,25 +65,48 @@ def _make(path: Path) -> None:
 
 
 def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
-    """The connection, migrated; None when the file is damaged."""
+    """The connection, migrated; None when the file is damaged. Raises what the disk says."""
+    if not _has_right_header(path):
+        return None
     writer = None
     try:
         writer = connect_writer(path)
-        if sound(writer, _FACTS_FIRST, thorough=thorough):
+        if is_ours(writer, MIGRATIONS) and sound(writer, _FACTS_FIRST, thorough=thorough):
             migrate(writer, MIGRATIONS)
             return writer
-    except sqlite3.DatabaseError as error:
-        if writer is not None:
-            writer.close()
-        if not damaged(error):
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # What is not the disk's refusal is the file's fault: a word in its tables, a wrong page.
+        refused = refusal(error)
+        if isinstance(refused, StoreFull) and refused.key != "store.corrupted":
+            _close(writer)
             raise
-        return None
     except BaseException:
-        if writer is not None:
-            writer.close()
+        _close(writer)
         raise
-    writer.close()
+    _close(writer)
     return None
+
+
+def _close(writer: sqlite3.Connection | None) -> None:
+    if writer is not None:
+        with suppress(sqlite3.Error):
+            writer.close()
+
+
+def _has_right_header(path: Path) -> bool:
+    """Whether the first bytes are what they always are (sqlite.org/fileformat2.html, 1.3). With
+    another number there SQLite takes a file for one of a later version, and writes nothing.
+    """
+    with path.open("rb") as file:
+        header = file.read(48)
+    if not header:
+        return True  # a new file
+    return (
+        header.startswith(b"SQLite format 3\0")
+        and header[18:20] in (b"\1\1", b"\2\2")
+        and header[21:24] == bytes((64, 32, 32))
+        and int.from_bytes(header[44:48], "big") <= 4  # 0 as long as all is in the log
+    )
 
 
 def _content(path: Path) -> bytes:
@@ -88,6 +118,7 @@ def _content(path: Path) -> bytes:
 
 def _rescue(folder: Path, log_bytes: bytes) -> Rescued:
     """Make the new file beside the damaged one, whole and on the disk."""
+    Reserve(folder / RESERVE).release()  # this is what it is kept for
     new = folder / _NEW
     for leftover in (new, _beside(new, "-wal"), _beside(new, "-shm")):
         leftover.unlink(missing_ok=True)
@@ -96,16 +127,23 @@ def _rescue(folder: Path, log_bytes: bytes) -> Rescued:
     try:
         migrate(writer, MIGRATIONS)
         rescued = rescue(folder / FILE, log_bytes, writer)
+        # SQLite says nothing when it closes a file for whose log there was no room in it.
+        busy, *_ = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy or not sound(writer, thorough=True):
+            raise StoreFull("store.full")
     finally:
-        writer.close()  # the last connection: all of the log is in the file, and synced
+        writer.close()
+    if _beside(new, "-wal").exists():
+        raise StoreFull("store.full")
     return rescued
 
 
 def _exchange(folder: Path) -> Path:
     """Put the damaged file and its log aside and the new one in their place."""
     path = folder / FILE
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{FILE}.corrupt-{stamp}")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    names = (f"{FILE}.corrupt-{stamp}{count or ''}Z" for count in count_up())
+    aside = next(path.with_name(name) for name in names if not path.with_name(name).exists())
     path.rename(aside)
     _move_log(folder, aside)
     (folder / _NEW).rename(path)

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from durable.sqlite import checksum, lenient_text
 from mqtt.messages import Envelope
-from store import catalogue, directory
+from store import catalogue, directory, epochs
 from store.documents import understood
 from store.envelope import stand_in
-from store.schema import place, set_meta
+from store.schema import epoch_sum, place, put_epoch, set_meta
 from store.settling import HIGHEST, STORED, WAITING
 
 _BODY = re.compile(rb'\{"v":1,"id":"')
@@ -56,6 +56,8 @@ class _Epoch(NamedTuple):
 class Rescued:
     facts: int = 0
     lost: int = 0
+    mended: int = 0
+    """Epochs of which a card had changed how far they are."""
     photos: set[str] = field(default_factory=set)
     """Ids of the carried facts whose photos are still needed."""
 
@@ -103,12 +105,8 @@ def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes) -> Rescued:
         return rescued
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for _, (envelope, body) in sorted(facts.items(), key=lambda item: item[1][0].id):
-            (number,) = connection.execute(
-                "INSERT INTO epoch(name, last) VALUES(?, ?) ON CONFLICT(name) DO UPDATE"
-                " SET last = max(last, excluded.last) RETURNING number",
-                (envelope.epoch, envelope.seq),
-            ).fetchone()
+        for envelope, body in facts.values():
+            number = epochs.with_room_for(connection, envelope.epoch, envelope.seq)
             rescued.facts += _insert(connection, number, _found_in_bytes(envelope, body))
         connection.execute("COMMIT")
     except BaseException:
@@ -122,7 +120,8 @@ def _is_missing(connection: sqlite3.Connection, envelope: Envelope) -> bool:
     """Whether a fact of the log belongs into the table and is not there.
 
     A log keeps old pages for a while, with facts that were done and forgotten: those are of epochs
-    that are known and done so far, or older than the newest fact that is there.
+    that are known and done so far, or older than the newest fact that is there. The calendar says
+    nothing about that, because a clock may be set back.
     """
     epoch = connection.execute(
         "SELECT number, done FROM epoch WHERE name = ?", (envelope.epoch,)
@@ -130,7 +129,9 @@ def _is_missing(connection: sqlite3.Connection, envelope: Envelope) -> bool:
     if epoch is None:
         newest = connection.execute("SELECT body FROM outbox ORDER BY n DESC LIMIT 1").fetchone()
         last = understood(Envelope, newest[0], "a fact") if newest is not None else None
-        return last is None or envelope.id > last.id
+        if last is None or envelope.boot != last.boot:
+            return True  # nobody can say: the bridge knows a fact that it has had
+        return envelope.up > last.up
     number, done = epoch
     there = connection.execute(
         "SELECT 1 FROM outbox WHERE n = ?", (place(number, envelope.seq),)
@@ -168,10 +169,7 @@ def _carry(
     facts: Mapping[int, _Fact],
     rescued: Rescued,
 ) -> None:
-    into.execute(
-        "INSERT INTO epoch(number, name, last, stored, done) VALUES(?, ?, ?, ?, ?)",
-        (number, name, epoch.last, epoch.stored, epoch.done),
-    )
+    put_epoch(into, number, name, epoch.last, epoch.stored, epoch.done)
     lost = set(range(epoch.done + 1, epoch.last + 1)) - facts.keys()
     for seq in sorted(facts.keys() | lost):
         if seq in lost:
@@ -201,20 +199,20 @@ class _Found:
             self._read_tables(old)
         finally:
             old.close()
-        for content in (damaged.read_bytes(), log_bytes):
-            for envelope, body in _bodies(content):
-                self._take_found(envelope, body)
+        for envelope, body in _bodies(damaged.read_bytes()):
+            self._take_found(envelope, body)
+        # The log may hold the newest facts alone, also the first ones of a new epoch.
+        for envelope, body in _bodies(log_bytes):
+            self._take_logged(envelope, body)
 
     def epochs(self) -> Iterator[tuple[str, _Epoch, Mapping[int, _Fact]]]:
         """Oldest first: name, how far it was, and its facts by number."""
         names = list(self._epochs or ())
-        # Ids grow with time: they order the epochs whose order is not known.
-        oldest = {
-            name: min(fact.envelope.id for fact in facts.values())
-            for name, facts in self._facts.items()
-        }
-        names += sorted(self._facts.keys() - set(names), key=oldest.__getitem__)
-        for name in names:
+        others = [name for name in self._facts if name not in names]
+        if self._epochs is None:
+            # Pages have no order; ids grow with time, as far as the clock does.
+            others.sort(key=lambda name: min(f.envelope.id for f in self._facts[name].values()))
+        for name in (*names, *others):
             facts = self._facts.get(name, {})
             highest = max(facts, default=0)
             known = (self._epochs or {}).get(name)
@@ -236,11 +234,13 @@ class _Found:
                 self._read_version_1(old)
                 return
             rows = old.execute(
-                "SELECT number, name, last, stored, done FROM epoch ORDER BY number"
+                "SELECT number, name, last, stored, done, sum FROM epoch ORDER BY number"
             ).fetchall()
+            if any(row[5] != epoch_sum(*row[:5]) for row in rows):
+                raise sqlite3.DatabaseError("a wrong checksum")
             self._epochs = {
                 name: _Epoch(last, min(stored, last), min(done, last))
-                for _, name, last, stored, done in rows
+                for _, name, last, stored, done, _ in rows
                 if 0 < last < HIGHEST
             }
             names = {number: name for number, name, *_ in rows}
@@ -292,6 +292,13 @@ class _Found:
                 return
         facts = self._facts.setdefault(envelope.epoch, {})
         facts.setdefault(envelope.seq, _found_in_bytes(envelope, body))
+
+    def _take_logged(self, envelope: Envelope, body: bytes) -> None:
+        """Of a fact in the log the file itself may know neither the number nor the epoch."""
+        known = (self._epochs or {}).get(envelope.epoch)
+        if known is None or envelope.seq > known.done:
+            facts = self._facts.setdefault(envelope.epoch, {})
+            facts.setdefault(envelope.seq, _found_in_bytes(envelope, body))
 
 
 def _rows(

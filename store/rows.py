@@ -15,7 +15,7 @@ from typing import Any
 from durable.sqlite import checksum
 from store.envelope import stand_in
 from store.epochs import Epoch
-from store.schema import place, seq_of
+from store.schema import place, put_epoch, seq_of
 
 _LOST_AT_THE_END = 1000
 """With more numbers than this without a row at an epoch's end, its `last` itself is wrong."""
@@ -91,9 +91,8 @@ def read_rows(
     if len(found) < limit:
         missing = range(max(expected, epoch.done + 1), epoch.last + 1)
         if len(missing) > _LOST_AT_THE_END:
-            connection.execute(
-                "UPDATE epoch SET last = ? WHERE number = ?", (expected - 1, epoch.number)
-            )
+            last, done = expected - 1, min(epoch.done, expected - 1)
+            put_epoch(connection, epoch.number, epoch.name, last, min(epoch.stored, last), done)
         else:
             rows += [_replace(connection, epoch, number) for number in missing]
             lost += len(missing)

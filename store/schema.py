@@ -22,20 +22,40 @@ def seq_of(n: int) -> int:
     return n & (1 << SEQ_BITS) - 1
 
 
+def epoch_sum(number: int, name: str, last: int, stored: int, done: int) -> bytes:
+    """A flipped bit in these decides what is sent and what is called done."""
+    return checksum(f"{number} {name} {last} {stored} {done}".encode())
+
+
+def put_epoch(
+    connection: sqlite3.Connection, number: int, name: str, last: int, stored: int, done: int
+) -> None:
+    """Write how far an epoch is; the one way in which that is written."""
+    values = (name, last, stored, done, epoch_sum(number, name, last, stored, done), number)
+    # No "upsert": it would write AUTOINCREMENT's own table as well, for each fact.
+    if not connection.execute(
+        "UPDATE epoch SET name = ?, last = ?, stored = ?, done = ?, sum = ? WHERE number = ?",
+        values,
+    ).rowcount:
+        connection.execute(
+            "INSERT INTO epoch(name, last, stored, done, sum, number) VALUES(?, ?, ?, ?, ?, ?)",
+            values,
+        )
+
+
 def _epochs_of_version_1(connection: sqlite3.Connection) -> None:
     """Version 1 had one epoch, made with the store, and its numbers in `sqlite_sequence`, where
     SQLite renamed the table as well.
     """
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox_1'").fetchone()
     if row is not None:
-        connection.execute(
-            "INSERT INTO epoch(number, name, last, stored, done) VALUES(1, ?, ?, ?, ?)",
-            (
-                get_meta(connection, "epoch"),
-                row[0],
-                int(get_meta(connection, "stored", "0")),
-                int(get_meta(connection, "done", "0")),
-            ),
+        put_epoch(
+            connection,
+            1,
+            get_meta(connection, "epoch"),
+            row[0],
+            int(get_meta(connection, "stored", "0")),
+            int(get_meta(connection, "done", "0")),
         )
     rows = connection.execute(
         "SELECT seq, id, kind, body, attachment, state, why FROM outbox_1 ORDER BY seq"
@@ -98,7 +118,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             name   TEXT NOT NULL UNIQUE,
             last   INTEGER NOT NULL,           -- the highest number ever given
             stored INTEGER NOT NULL DEFAULT 0, -- the bridge has everything up to here
-            done   INTEGER NOT NULL DEFAULT 0  -- Odoo has, but for what is parked
+            done   INTEGER NOT NULL DEFAULT 0, -- Odoo has, but for what is parked
+            sum    BLOB NOT NULL               -- `epoch_sum` of all of this
         ) STRICT""",
         """CREATE TABLE outbox(
             n          INTEGER PRIMARY KEY,        -- `place` of the epoch's number and seq

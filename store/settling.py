@@ -12,7 +12,7 @@ from durable.writer import Connection
 from mqtt.messages import Ack, EpochAck
 from store import epochs
 from store.epochs import Epoch
-from store.schema import place, seq_of
+from store.schema import place, put_epoch, seq_of
 
 WAITING, STORED, DONE, PARKED = range(4)
 KEEP_S = 7 * 24 * 3600
@@ -125,7 +125,7 @@ class _Settling:
         stored = self._step(was.stored, stored_told)
         done = self._step(was.done, done_told)
         self.more = (stored, done) != (stored_told, done_told)
-        self._park(word, done)
+        self._park(word, max(0, min(done, word.done)))
         # Before `stored` moves, a fact that is done at once counts as waiting.
         self.change += Counts(waiting=-self._move(WAITING, DONE, was.done, done))
         self.change += Counts(stored=-self._move(STORED, DONE, was.done, done))
@@ -137,9 +137,7 @@ class _Settling:
         )
         self.released |= {fact_id for (fact_id,) in released}
         self.change += Counts(attached=-len(self.released))
-        self._connection.execute(
-            "UPDATE epoch SET stored = ?, done = ? WHERE number = ?", (stored, done, was.number)
-        )
+        put_epoch(self._connection, was.number, was.name, was.last, stored, done)
 
     def _place(self, seq: int) -> int:
         return place(self._epoch.number, seq)
@@ -153,7 +151,9 @@ class _Settling:
         return told if row is None else seq_of(row[0])
 
     def _park(self, word: EpochAck, done: int) -> None:
-        """Mark what the list names; what it names no more is in Odoo, or a person dropped it."""
+        """Mark what the list names. What it names no more, at or below what the bridge itself calls
+        done, is in Odoo, or a person dropped it; a bridge that lost its folder calls nothing done.
+        """
         for parked in word.parked:
             if not 0 < parked.seq <= self._epoch.last:
                 continue
@@ -200,13 +200,12 @@ def rewind(connection: Connection, epoch: Epoch, first: int, age: int) -> int:
         "UPDATE outbox SET state = ?, since = ? WHERE state = ? AND n >= ? AND n < ?",
         (WAITING, age, STORED, begin, end),
     )
-    connection.execute(
-        "UPDATE epoch SET stored = min(stored, ?) WHERE number = ?", (first - 1, epoch.number)
-    )
+    now = epochs.read(connection, [epoch.name])[epoch.number]
+    put_epoch(connection, now.number, now.name, now.last, min(now.stored, first - 1), now.done)
     (lowest,) = connection.execute(
         "SELECT min(n) FROM outbox WHERE n >= ? AND n < ?", (begin, end)
     ).fetchone()
-    return seq_of(lowest) if lowest is not None else max(first, epoch.last + 1)
+    return seq_of(lowest) if lowest is not None else max(first, now.last + 1)
 
 
 def purge(connection: Connection, age: int, current: str) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from durable.errors import StoreBusy, StoreError, StoreFull, refusal
@@ -19,7 +20,11 @@ from store.opening import FILE
 
 def shelter(folder: Path) -> Path:
     """Copy the store's file and its log to a folder in memory. Raises OSError."""
-    made = Path(tempfile.mkdtemp(prefix="edged-store-", dir=memory_folder()))
+    place = Path(memory_folder() or tempfile.gettempdir())
+    ours = f"edged-store-{sha256(str(folder.absolute()).encode()).hexdigest()[:12]}-"
+    for left in place.glob(f"{ours}*"):  # by a station that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=ours, dir=place))
     for name in (FILE, f"{FILE}-wal"):
         if (folder / name).exists():
             shutil.copyfile(folder / name, made / name)

@@ -34,7 +34,7 @@ from store.catalogue import CatalogueStore
 from store.directory import Directory
 from store.journal import Journal
 from store.labels import Labels
-from store.opening import DAMAGED, FILE, Opened, open_file
+from store.opening import DAMAGED, FILE, RESERVE, Opened, open_file
 from store.outbox import Outbox
 from store.settling import DONE
 from store.shelter import read_lock, shelter, takes_facts, why_refused
@@ -93,6 +93,8 @@ class Store:
         elif opened.rescued.facts:
             log.error("the store's log was damaged; %s facts taken out of it", counts["facts"])
             self.journal.add("error", "store.log_damaged", counts)
+        if opened.rescued.mended:
+            log.error("%d epochs were changed by the disk; mended", opened.rescued.mended)
         if why:
             log.error("%s: nothing can be recorded; look-ups go on from a copy", why)
             self.journal.add("error", why)
@@ -172,7 +174,7 @@ class _Connections:
             try:
                 self.reader = connect_reader(home / FILE)
                 self.attachments = Attachments(folder / PHOTOS)
-                self.reserve = Reserve(home / "reserve")
+                self.reserve = Reserve(home / RESERVE)
                 if not sheltered_from:
                     self.attachments.open(_unsettled(self.reader), keep=self.opened.aside)
                     self.reserve.hold()
@@ -202,7 +204,7 @@ def _open(folder: Path, *, sheltered: bool) -> _Connections:
             return _connect(folder)
         except StoreFull:
             # What is kept free for this moment: room for SQLite's own files.
-            Reserve(folder / "reserve").release()
+            Reserve(folder / RESERVE).release()
             return _connect(folder)
     except StoreFull as full:
         if not sheltered:

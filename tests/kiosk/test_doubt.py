@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
 from support.screens import Bench, come, ready, running, settle
+
+from printer import NotPrinted
+from store import StoreFull
 
 
 async def labels(made: Bench, count: int) -> list[dict[str, object]]:
@@ -46,3 +50,35 @@ async def test_a_label_that_came_out_stands_after_a_restart(made: Bench) -> None
         screen.tap("print")
         await come(screen, "take")
     assert [fact["action"] for fact in await labels(made, 2)] == ["print", "print"]
+
+
+async def test_a_disk_that_does_not_take_the_voiding_stops_no_scale_and_it_is_made_up_for(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise StoreFull("store.full")
+
+    made.printer.gate.clear()
+    async with running(screen := made.weighing()):
+        await ready(screen, made)
+        screen.tap("print")
+        await labels(made, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(made.store.outbox, "put", full)
+        async with running(screen := made.weighing()):
+            await ready(screen, made, 700)
+    async with running(made.weighing()):
+        assert (await labels(made, 2))[1]["action"] == "void"
+
+
+@pytest.mark.parametrize(
+    ("sure", "why"), [(True, "printer.paper_out"), (False, "printer.paper_out (not sure)")]
+)
+async def test_a_voided_label_says_whether_it_may_have_come_out_all_the_same(
+    made: Bench, sure: bool, why: str
+) -> None:
+    made.printer.failure = NotPrinted("printer.paper_out", sure=sure)
+    async with running(screen := made.weighing()):
+        await ready(screen, made)
+        screen.tap("print")
+        assert (await labels(made, 2))[1]["why"] == why

@@ -1,5 +1,6 @@
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from support.screens import (
@@ -14,6 +15,7 @@ from support.screens import (
     settle,
     until,
 )  # fmt: skip
+from support.stores import put
 
 from devices import Health, State
 from kiosk import entrance
@@ -280,3 +282,76 @@ async def test_over_a_reboot_the_clock_decides_if_it_can(
     made.clock = clock
     async with running(screen := made.entrance()):
         assert (await shown(screen, made, CAMILLE)).state == state
+
+
+async def test_over_a_reboot_a_passage_that_an_unset_clock_dated_is_no_hindrance(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made.store.outbox, "_clock", lambda: "unsynced")
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    monkeypatch.setattr(entrance, "boot_id", lambda: "another boot")
+    async with running(screen := made.entrance()):
+        assert (await shown(screen, made, CAMILLE)).state == "ok"
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+async def test_without_a_reboot_a_clock_that_was_set_says_nothing(
+    made: Bench, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    then = made.station.now()
+    monkeypatch.setattr(Station, "now", lambda _: then + timedelta(seconds=jump))
+    made.clock = "unsynced"
+    async with running(screen := made.entrance()):
+        assert (await shown(screen, made, CAMILLE)).state == "twice"
+
+
+@pytest.mark.parametrize(("later", "state"), [(3, "twice"), (5, "ok")])
+async def test_a_restart_makes_no_passage_last_longer(
+    made: Bench, monkeypatch: pytest.MonkeyPatch, later: int, state: str
+) -> None:
+    """The station starts 6 seconds after it, of the 10 in which a badge is the same passage."""
+    async with running(screen := made.entrance()):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(entrance, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    (fact,) = made.store.outbox.newest("badge", 1)
+    monkeypatch.setattr(entrance, "uptime_ms", lambda: fact.up + 6000)
+    async with running(screen := made.entrance()):
+        await settle()
+        clock.now += later
+        assert (await shown(screen, made, CAMILLE)).state == state
+
+
+async def test_after_a_restart_the_newest_passage_of_a_badge_counts(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up, clock = 500_000, SimpleNamespace(now=100.0)
+    monkeypatch.setattr("store.outbox.uptime_ms", lambda: up)
+    monkeypatch.setattr(entrance, "uptime_ms", lambda: up)
+    monkeypatch.setattr(entrance, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for number in (1, 2):
+        async with running(screen := made.entrance(twice_s=5)):
+            await shown(screen, made, CAMILLE)
+            await until_facts(made, number)
+        up += 7000
+    async with running(screen := made.entrance(twice_s=15)):
+        await settle()
+        clock.now += 4  # 18 seconds after the first, 11 after the second
+        assert (await shown(screen, made, CAMILLE)).state == "twice"
+
+
+async def test_after_a_restart_nobody_is_forgotten_because_a_crowd_came_behind(
+    made: Bench,
+) -> None:
+    async with running(screen := made.entrance(twice_s=300)):
+        await shown(screen, made, CAMILLE)
+        await until_facts(made, 1)
+    await put(made.store.outbox, 199)
+    async with running(screen := made.entrance(twice_s=300)):
+        assert (await shown(screen, made, CAMILLE)).state == "twice"

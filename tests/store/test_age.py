@@ -4,7 +4,7 @@ import time
 
 from support.stores import ack, opened, put
 
-from mqtt.messages import Ack
+from mqtt.messages import Ack, Parked
 from store import age, settling
 
 DAY = 24 * 3600
@@ -50,7 +50,10 @@ async def test_a_done_fact_goes_after_seven_days_of_running_and_not_before(tmp_p
     machine = Machine(monkeypatch)
     assert settling.KEEP_S == 7 * DAY
     async with opened(tmp_path) as store:
-        await done_fact(store)
+        machine.runs(30 * DAY)
+        (made,) = await put(store.outbox, 1)
+        machine.runs(30 * DAY)  # waiting does not count
+        await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1))
         machine.runs(7 * DAY)
         assert await clean_up(store) == 1
         machine.runs(1)
@@ -73,6 +76,18 @@ async def test_the_age_goes_on_after_a_restart_and_after_a_boot(tmp_path, monkey
         assert await clean_up(store) == 0
 
 
+async def test_what_another_boot_ran_before_the_station_started_does_not_count(
+    tmp_path, monkeypatch
+):
+    machine = Machine(monkeypatch)
+    async with opened(tmp_path) as store:
+        await done_fact(store)  # also notes the age
+    machine.boots()
+    machine.runs(8 * DAY)
+    async with opened(tmp_path) as store:
+        assert await clean_up(store) == 1
+
+
 async def test_what_is_being_sent_again_is_not_forgotten_meanwhile(tmp_path, monkeypatch):
     machine = Machine(monkeypatch)
     async with opened(tmp_path) as store:
@@ -83,3 +98,17 @@ async def test_what_is_being_sent_again_is_not_forgotten_meanwhile(tmp_path, mon
         await outbox.replay(outbox.epoch, 2)
         assert await clean_up(store) == 2
         assert [row.seq for row in await outbox.waiting(0, 9)] == [2, 3]
+
+
+async def test_what_a_person_retried_is_kept_for_seven_days_from_then_on(tmp_path, monkeypatch):
+    machine = Machine(monkeypatch)
+    async with opened(tmp_path) as store:
+        (made,) = await put(store.outbox, 1)
+        parked = Parked(seq=1, id=made.id, why="?")
+        await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1, parked=(parked,)))
+        machine.runs(30 * DAY)
+        await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1))
+        machine.runs(7 * DAY)
+        assert await clean_up(store) == 1
+        machine.runs(1)
+        assert await clean_up(store) == 0

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from support.stores import ack, opened, put
 
 from mqtt.messages import Ack, EpochAck, Parked
@@ -102,6 +103,29 @@ async def test_of_more_parked_facts_than_are_told_none_is_called_done(tmp_path, 
     assert epochs.PARKED_TOLD == 2  # the patched name is the one that is used
 
 
+@pytest.mark.parametrize(("parked", "done"), [(1000, 1002), (1001, 1000)])
+async def test_a_thousand_parked_facts_are_told_and_no_more(tmp_path, parked, done):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 1002)
+        refused = tuple(Parked(seq=fact.seq, id=fact.id, why="?") for fact in facts[:parked])
+        await outbox.acknowledge(ack(outbox.epoch, stored=1002, done=1002, parked=refused))
+        (kept,) = outbox.kept()
+        assert (kept.done, kept.parked) == (done, tuple(range(1, 1001)))
+
+
+async def test_an_epoch_is_never_called_further_done_than_it_is(tmp_path, monkeypatch):
+    """Facts are parked before those in front of them are in Odoo."""
+    monkeypatch.setattr("store.epochs.PARKED_TOLD", 2)
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 9)
+        parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (2, 4, 7))
+        await outbox.acknowledge(ack(outbox.epoch, stored=9, done=1, parked=parked))
+        (kept,) = outbox.kept()
+        assert (kept.done, kept.parked) == (1, (2, 4))
+
+
 async def test_a_bridge_that_forgot_something_is_told_what_is_here(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
@@ -122,6 +146,15 @@ async def test_a_bridge_that_forgot_something_is_told_what_is_here(tmp_path):
         outbox._retell_at = 0
         await outbox.acknowledge(Ack())  # what is settled need not be listed
         assert outbox.untold.get() == told
+
+
+async def test_when_the_bridge_has_stored_every_epoch_nothing_is_the_oldest_that_waits(tmp_path):
+    for _ in range(2):
+        async with opened(tmp_path) as store:
+            (made,) = await put(store.outbox, 1)
+            assert store.outbox.status().oldest_at == made.at
+            await store.outbox.acknowledge(ack(made.epoch, stored=1))
+            assert store.outbox.status().oldest_at is None
 
 
 async def test_a_new_store_has_a_new_epoch(tmp_path):

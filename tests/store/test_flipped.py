@@ -1,10 +1,11 @@
 """Bits that flip on a card among members and prices: never another verdict, never another price."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.stores import badge, catalogue, entry, fact, opened, product, put
+from support.stores import ack, badge, catalogue, entry, fact, opened, product, put
 
 from mqtt.digest import catalogue_digest
 from mqtt.messages import Catalogue, ReceivedShard
@@ -48,6 +49,40 @@ async def test_a_changed_member_answers_nobody_and_is_asked_for_again(tmp_path, 
                     (badge(7),),
                 )
             )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "done = 19",
+        "done = 2",
+        "stored = 19",
+        "stored = 25",
+        "last = 7",
+        "last = 33",
+        "last = 1 << 30",
+        "name = 'a' || substr(name, 2)",
+        "number = 3",
+        "sum = x'00000000'",
+    ],
+)
+async def test_a_changed_epoch_loses_nothing_and_calls_nothing_done(tmp_path, change):
+    """23 facts, of which the bridge stored 5 and Odoo has 3: the table says something else."""
+    async with opened(tmp_path) as store:
+        facts = await put(store.outbox, 23)
+        await store.outbox.acknowledge(ack(facts[0].epoch, stored=5, done=3))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute(f"UPDATE epoch SET {change}")
+        connection.commit()
+    async with opened(tmp_path) as store:
+        (kept,) = store.outbox.kept()
+        assert (kept.epoch, kept.last, kept.done) == (facts[0].epoch, 23, 3)
+        sent = [row.id for row in await store.outbox.waiting(0, 99)]
+        assert sent == [fact.id for fact in facts[3:]]  # from what is not done on
+        made = await store.outbox.put("badge", fact())
+        assert (made.seq, made.epoch != kept.epoch) == (1, True)
+        await store.outbox.acknowledge(ack(kept.epoch, stored=23, done=23))
+        assert [row.id for row in await store.outbox.waiting(0, 99)] == [made.id]
 
 
 def priced() -> Catalogue:
@@ -111,3 +146,17 @@ async def test_of_damaged_members_those_go_on_that_are_right(tmp_path):
         for member in members:
             found = store.directory.lookup([member.badge])
             assert found == (None if member.badge[:2] == lost else member)
+
+
+async def test_a_changed_fact_is_neither_remembered_nor_exported(tmp_path):
+    async with opened(tmp_path) as store:
+        await put(store.outbox, 3)
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(
+        "UPDATE outbox SET body = CAST(replace(CAST(body AS TEXT), '\"id\":1', '\"id\":2') AS BLOB)"
+    )
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path) as store:
+        assert [fact.seq for fact in store.outbox.newest("badge", 9)] == [3, 1]
+        assert [fact.seq async for fact in store.outbox.export()] == [1, 3]

@@ -107,6 +107,20 @@ async def test_a_photo_that_does_not_fit_leaves_nothing_behind(tmp_path):
         assert (await store.outbox.put("photo", fact(), attachment=b"x")).seq == kept + 1
 
 
+async def test_damage_is_not_taken_for_a_full_disk(tmp_path, monkeypatch):
+    async def damaged(*_args, **_options):
+        raise StoreFull("store.corrupted")
+
+    async with opened(tmp_path) as store:
+        monkeypatch.setattr(store.outbox._writer, "run", damaged)
+        with pytest.raises(StoreFull):
+            await store.outbox.put("photo", fact(), attachment=b"portrait")
+        assert store.outbox.trouble.get() == "store.corrupted"
+        assert (tmp_path / "reserve").exists()
+        assert list((tmp_path / "photos").iterdir()) == []
+        monkeypatch.undo()
+
+
 CHILD = """
 import asyncio, resource, sys
 from pathlib import Path

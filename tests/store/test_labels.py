@@ -1,8 +1,9 @@
 """After a kill nobody knows whether the last label came out; of all others it is known."""
 
-from support.stores import opened
+from support.stores import fact, opened, put
 
 from mqtt.messages import LabelData
+from store import StoreFull
 
 
 def label(name: str, action: str = "print") -> LabelData:
@@ -60,6 +61,33 @@ async def test_other_facts_after_it_hide_nothing(tmp_path):
     async with opened(tmp_path) as store:
         found = store.labels.doubtful()
         assert found == label("a")
+
+
+async def test_hundreds_of_facts_after_it_hide_nothing_either(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("label", label("a"))
+        await put(store.outbox, 499)
+    async with opened(tmp_path) as store:
+        assert store.labels.doubtful() == label("a")
+
+
+async def test_a_note_that_the_disk_does_not_take_is_a_doubt_and_no_error(tmp_path, monkeypatch):
+    async def full(*_args):
+        raise StoreFull("store.full")
+
+    async with opened(tmp_path) as store:
+        await store.outbox.put("label", label("a"))
+        with monkeypatch.context() as patched:
+            patched.setattr(store.labels._writer, "run", full)
+            await store.labels.is_out("a")
+        assert store.labels.doubtful() == label("a")
+
+
+async def test_a_label_of_another_version_is_in_no_doubt(tmp_path):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("label", label("a"))
+        await store.outbox.put("label", fact())  # not what this version calls a label
+        assert store.labels.doubtful() is None
 
 
 async def test_without_labels_there_is_no_doubt(tmp_path):

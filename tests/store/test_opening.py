@@ -90,10 +90,27 @@ async def test_damage_met_in_use_is_told_and_set_aside_at_the_next_start(tmp_pat
         assert not (tmp_path / "damaged").exists()
 
 
+async def test_after_a_mark_of_damage_all_of_the_file_is_looked_at_once(tmp_path, monkeypatch):
+    looks = []
+
+    def look(*_args, thorough):
+        looks.append(thorough)
+        return True
+
+    monkeypatch.setattr("store.opening.sound", look)
+    for mark in (False, True, False):
+        if mark:
+            (tmp_path / "damaged").touch()
+        async with opened(tmp_path):
+            assert not (tmp_path / "damaged").exists()
+    assert looks == [False, True, False]
+
+
 async def test_a_store_of_a_newer_edged_is_left_untouched(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
     connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("CREATE TABLE later(x)")
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     before = (tmp_path / FILE).read_bytes()
@@ -113,6 +130,7 @@ async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
     async with opened(tmp_path):
         pass
     connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("CREATE TABLE later(x)")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     threads = {thread.name for thread in threading.enumerate()}
@@ -121,6 +139,7 @@ async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
             pass
     assert "sqlite-writer" not in {t.name for t in threading.enumerate()} - threads
     connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("DROP TABLE later")
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.close()
     async with opened(tmp_path):

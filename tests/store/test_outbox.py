@@ -114,6 +114,8 @@ async def test_numbers_that_cannot_be_change_nothing(tmp_path):
             await outbox.acknowledge(ack(outbox.epoch, stored=-nonsense, done=-nonsense))
             below = Parked(seq=-nonsense, id="x", why="?")
             await outbox.acknowledge(ack(outbox.epoch, parked=(below,)))
+            await outbox.acknowledge(ack(outbox.epoch, listed_from=nonsense))
+            await outbox.acknowledge(ack(outbox.epoch, listed_from=-nonsense))
             await outbox.replay(outbox.epoch, nonsense)
             assert (await outbox.replay(outbox.epoch, -nonsense)).first == 1
         assert settled(outbox) == (0, 0)
@@ -141,6 +143,21 @@ async def test_a_parked_fact_that_a_person_retried_is_done(tmp_path):
         await outbox.acknowledge(ack(outbox.epoch, stored=3, done=3, parked=(parked,)))
         await outbox.acknowledge(ack(outbox.epoch, stored=3, done=3))
         assert outbox.status().parked == 0
+
+
+async def test_a_bridge_that_lost_its_folder_lets_no_parked_fact_go(tmp_path):
+    """Its first word says that it has nothing, and lists nothing as parked."""
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 5)
+        parked = Parked(seq=3, id=facts[2].id, why="unknown product")
+        await outbox.acknowledge(ack(outbox.epoch, stored=5, done=5, parked=(parked,)))
+        for stored, done in ((0, 0), (2, 2)):  # the older copy of another bridge's folder
+            await outbox.acknowledge(ack(outbox.epoch, stored=stored, done=done))
+            (kept,) = outbox.kept()
+            assert (kept.done, kept.parked) == (5, (3,))
+        await outbox.acknowledge(ack(outbox.epoch, stored=5, done=3))
+        assert outbox.kept()[0].parked == ()
 
 
 async def test_a_parked_entry_with_another_id_parks_nothing(tmp_path):
@@ -216,7 +233,10 @@ async def test_numbers_go_on_when_everything_was_forgotten(tmp_path, monkeypatch
         await put(store.outbox, 3)
         await store.outbox.acknowledge(ack(store.outbox.epoch, stored=3, done=3))
         assert [e.seq async for e in store.outbox.export()] == []
+        assert (await store.outbox.replay(store.outbox.epoch, 1)).first == 4
+        assert await store.outbox.waiting(0, 99) == []  # Odoo had them: none is told to be lost
         assert (await store.outbox.put("badge", fact())).seq == 4
+        assert [row.seq for row in await store.outbox.waiting(0, 99)] == [4]
 
 
 async def test_everything_is_as_it_was_after_a_restart(tmp_path):

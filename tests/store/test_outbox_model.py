@@ -36,9 +36,12 @@ class Epoch:
         self.done = max(self.done, done)
         self.stored = max(self.stored, stored, self.done)
         for seq, kept in enumerate(self.facts, start=1):
-            if seq in parked and kept.state in (WAITING, STORED):
+            if kept.state == PARKED:
+                if seq <= done and seq not in parked:
+                    kept.state = DONE
+            elif seq in parked and kept.state != DONE:
                 kept.state = PARKED
-            elif seq <= self.done and seq not in parked:
+            elif seq <= self.done:
                 kept.state = DONE
             elif seq <= self.stored and kept.state == WAITING:
                 kept.state = STORED

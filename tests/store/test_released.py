@@ -116,3 +116,18 @@ async def test_damage_costs_none_of_its_facts_either(tmp_path, dump):
         for epoch in kept.outbox.kept():
             await kept.outbox.replay(epoch.epoch, 1)
         assert await sent(kept) == list(enumerate(bodies, start=1))
+
+
+async def test_of_several_labels_of_before_the_update_the_last_one_is_in_no_doubt(tmp_path):
+    load(tmp_path, RELEASED[0])
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(
+        "INSERT INTO outbox(id, kind, body, since) SELECT 'later', kind,"
+        " CAST(json_set(CAST(body AS TEXT), '$.seq', 9, '$.data.label', 'later') AS BLOB), 0"
+        " FROM outbox WHERE kind = 'label'"
+    )
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path) as kept:
+        assert kept.outbox.newest("label", 9)[0].data["label"] == "later"
+        assert kept.labels.doubtful() is None

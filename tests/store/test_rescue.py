@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,19 @@ async def test_what_was_settled_stays_settled(tmp_path):
         assert [row.seq for row in await store.outbox.waiting(0, 999)] == list(range(61, 101))
 
 
+async def test_what_was_settled_on_a_good_page_stays_so_though_another_page_is_bad(tmp_path):
+    facts = await made(tmp_path, 90)
+    async with opened(tmp_path) as store:
+        parked = Parked(seq=2, id=facts[1].id, why="unknown")
+        words = ack(facts[0].epoch, stored=5, done=1, parked=(parked,))
+        await store.outbox.acknowledge(words)
+    damage(tmp_path / FILE, at=pages_of(tmp_path / FILE, "outbox")[-1])
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        status = store.outbox.status()
+        assert (status.stored, status.parked) == (3, 1)
+
+
 async def test_several_epochs_keep_their_order(tmp_path):
     names = [(await made(tmp_path, 20))[0].epoch for _ in range(4)]
     async with opened(tmp_path) as store:
@@ -241,6 +255,70 @@ async def test_rows_that_vanished_are_told_too(tmp_path):
         rows = await store.outbox.waiting(0, 99)
         assert [row.seq for row in rows] == list(range(1, 11))
         assert [row.seq for row in rows if row.kind == "damaged"] == [1, 5, 10]
+
+
+WORDS = {
+    "a column's name": (b"why        TEXT", b"whz        TEXT"),
+    "a letter that is none": (b"CREATE TABLE outbox", b"CREATE TABLE outb\xefx"),
+    "a table's name": (b"CREATE TABLE shard", b"CREATE TABLE sharf"),
+}
+
+
+@pytest.mark.parametrize("what", [*WORDS, "version", "format", "journal mode", "sequence"])
+async def test_a_flipped_bit_in_what_describes_the_tables_stops_no_station(tmp_path, what):
+    facts = await made(tmp_path, 50)
+    path = tmp_path / FILE
+    content = bytearray(path.read_bytes())
+    if what in WORDS:
+        right, wrong = WORDS[what]
+        at = content.index(right)
+        content[at : at + len(right)] = wrong
+    elif what == "sequence":
+        (root,) = pages_of(path, "sqlite_sequence")
+        content[root : root + PAGE] = bytes(PAGE)
+    else:
+        content[{"version": 63, "format": 47, "journal mode": 18}[what]] ^= 0x40
+    path.write_bytes(content)
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert await everything(store) == facts
+        assert (await store.outbox.put("badge", fact())).seq == 1
+    async with opened(tmp_path) as store:
+        assert store.set_aside is None
+
+
+async def test_a_rescue_takes_from_the_log_what_the_file_does_not_know_of(tmp_path):
+    """A new start's facts, which stand in the log alone, beside a damaged file."""
+    old = await made(tmp_path / "running", 20)
+    (journal,) = pages_of(tmp_path / "running" / FILE, "journal")
+    async with opened(tmp_path / "running") as store:
+        new = [(await put(store.outbox, 1))[0] for _ in range(10)]
+        shutil.copytree(tmp_path / "running", tmp_path / "card")
+    log = tmp_path / "card" / f"{FILE}-wal"
+    content = bytearray(log.read_bytes())
+    content[60] ^= 1  # its first frame: SQLite takes nothing out of it
+    log.write_bytes(content)
+    damage(tmp_path / "card" / FILE, at=journal)
+    async with opened(tmp_path / "card") as store:
+        assert store.set_aside is not None
+        assert await everything(store) == [*old, *new]
+
+
+async def test_a_clock_that_was_set_back_hides_no_fact_of_a_torn_log(tmp_path, monkeypatch):
+    now = time.time_ns()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: now + 24 * 3600 * 10**9)
+        old = await made(tmp_path / "running", 5)
+    async with opened(tmp_path / "running") as store:
+        new = [(await put(store.outbox, 1))[0] for _ in range(10)]
+        assert new[0].id < old[0].id
+        shutil.copytree(tmp_path / "running", tmp_path / "card")
+    log = tmp_path / "card" / f"{FILE}-wal"
+    content = bytearray(log.read_bytes())
+    content[60] ^= 1
+    log.write_bytes(content)
+    async with opened(tmp_path / "card") as store:
+        assert await everything(store) == [*old, *new]
 
 
 async def test_a_last_number_that_cannot_be_makes_no_flood(tmp_path):

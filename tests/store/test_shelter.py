@@ -5,6 +5,8 @@ Real small file systems (tmpfs) for root; a folder that may not be written shows
 
 import asyncio
 import os
+import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +17,10 @@ from support.stores import ack, badge, entry, fact, opened, put
 
 from durable import StoreFull
 from durable.reserve import SIZE
+from edged.transfer import kept_facts
 from store import Store
 from store import store as store_module
+from store.opening import FILE
 from store.shelter import takes_facts
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
@@ -123,6 +127,53 @@ async def test_a_read_only_disk_at_the_start(disk):
 
 
 @needs_root
+@pytest.mark.parametrize("room", range(0, 700_000, 100_000))
+async def test_a_rescue_without_room_for_it_loses_nothing(disk, room):
+    async with opened(disk) as store:
+        facts = await put(store.outbox, 400)
+    connection = sqlite3.connect(disk / FILE)
+    (root,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
+    ).fetchone()
+    connection.close()
+    with (disk / FILE).open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    size = (disk / FILE).stat().st_size
+    (disk / "reserve").unlink()
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - room)
+    store = await sheltered(disk)
+    assert [row.id for row in await store.outbox.waiting(0, 999)] == [fact.id for fact in facts]
+    await store.close()
+    filler.unlink()
+    store = await sheltered(disk)
+    assert store.sheltered_from == ""
+    assert [row.id for row in await store.outbox.waiting(0, 999)] == [fact.id for fact in facts]
+    await store.close()
+    (aside,) = (path for path in disk.glob(f"{FILE}.corrupt-*") if "-wal" not in path.name)
+    assert aside.stat().st_size == size
+
+
+@needs_root
+@pytest.mark.parametrize("killed", [False, True])
+async def test_facts_can_be_exported_from_a_read_only_disk(disk, tmp_path, killed):
+    """It is the moment in which somebody wants to get them out."""
+    async with opened(tmp_path / "running") as store:
+        await put(store.outbox, 5)
+        if killed:
+            shutil.copytree(tmp_path / "running", disk, dirs_exist_ok=True)
+    if not killed:
+        shutil.copytree(tmp_path / "running", disk, dirs_exist_ok=True)
+    (disk / f"{FILE}-shm").unlink(missing_ok=True)
+    remount(disk, "ro")
+    try:
+        assert [fact["seq"] for fact in kept_facts(disk)] == [1, 2, 3, 4, 5]
+    finally:
+        remount(disk, "rw")
+
+
+@needs_root
 async def test_facts_that_were_only_in_the_log_are_answered_from_too(disk, tmp_path):
     """After a power cut what came last lies in the log (-wal) alone."""
     async with opened(tmp_path / "running") as store:
@@ -195,6 +246,7 @@ async def test_the_disk_is_tried_until_it_takes_facts(disk, monkeypatch):
 
 def test_a_disk_with_less_room_than_the_reserve_needs_takes_no_facts(tmp_path, monkeypatch):
     assert takes_facts(tmp_path)
+    assert list(tmp_path.iterdir()) == []
     room = os.statvfs(tmp_path)
 
     class Little:
