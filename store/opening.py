@@ -13,7 +13,7 @@ from itertools import count as count_up
 from pathlib import Path
 
 from durable.errors import StoreFull, refusal
-from durable.files import sync_folder
+from durable.files import sync_folder, write_whole
 from durable.reserve import Reserve
 from durable.sqlite import connect_writer, is_ours, migrate, sound
 from store import epochs
@@ -54,6 +54,9 @@ def open_file(folder: Path) -> Opened:
         return Opened(writer, rescued=rescued)
     rescued = _rescue(folder, log_bytes)
     aside = _exchange(folder)
+    if log_bytes and not _beside(aside, "-wal").exists():
+        with suppress(OSError):  # SQLite has emptied and removed it: kept for a person
+            write_whole(_beside(aside, "-wal"), log_bytes)
     suspect.unlink(missing_ok=True)
     sync_folder(folder)
     return Opened(connect_writer(path), aside, rescued)

@@ -277,7 +277,7 @@ class Outbox:
         known = next((e for e in self.epochs.get().values() if e.name == epoch), None)
         if known is None:
             return None
-        begin = min(max(first, 1), HIGHEST)
+        begin = min(max(first, 1), HIGHEST - 1)
 
         def work(connection: Connection) -> tuple[int, Counts, Mapping[int, Epoch]]:
             there = rewind(connection, known, begin, self._age())

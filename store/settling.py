@@ -173,7 +173,7 @@ class _Settling:
         # Of what lies below `listed_from` the list says nothing.
         for n, fact_id, attachment in self._connection.execute(
             "SELECT n, id, attachment FROM outbox WHERE state = ? AND n >= ? AND n <= ?",
-            (PARKED, self._place(max(0, min(word.listed_from, HIGHEST))), self._place(done)),
+            (PARKED, self._place(max(0, min(word.listed_from, HIGHEST - 1))), self._place(done)),
         ).fetchall():
             if seq_of(n) not in listed:
                 self._connection.execute(

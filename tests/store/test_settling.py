@@ -26,6 +26,21 @@ async def steps(outbox: Outbox, word: Ack) -> list[tuple[int, int]]:
             return after
 
 
+async def test_numbers_that_no_epoch_can_have_touch_no_fact_of_it(tmp_path):
+    async with opened(tmp_path) as store:
+        outbox = store.outbox
+        facts = await put(outbox, 4)
+        parked = (Parked(seq=2, id=facts[1].id, why="?"),)
+        await outbox.acknowledge(ack(outbox.epoch, stored=4, done=3, parked=parked))
+        before = outbox.status()
+        assert (before.stored, before.parked) == (1, 1)
+        await outbox.acknowledge(ack(outbox.epoch, stored=4, done=3, listed_from=1 << 40))
+        assert outbox.status() == before
+        answer = await outbox.replay(outbox.epoch, 1 << 40)
+        assert answer.first > 4
+        assert outbox.status() == before
+
+
 async def test_no_transaction_settles_more_than_five_hundred_facts(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
