@@ -61,6 +61,7 @@ def opened(
     stream = find(connection, station, epoch)
     now = time.time_ns()
     if stream is not None:
+        outcome.touched.add(stream.stream)
         connection.execute(
             "UPDATE streams SET heard = ?, closed = 0 WHERE stream = ?", (now, stream.stream)
         )
@@ -71,7 +72,10 @@ def opened(
         "INSERT INTO streams (site, station, epoch, heard) VALUES (?, ?, ?, ?)",
         (station.site, station.name, epoch, now),
     )
-    return find(connection, station, epoch)
+    begun = find(connection, station, epoch)
+    assert begun is not None
+    outcome.touched.add(begun.stream)
+    return begun
 
 
 def _has_room(connection: sqlite3.Connection, station: Station, outcome: Stored) -> bool:
@@ -159,6 +163,7 @@ def _hear_one(
         stream = opened(connection, station, kept.epoch, outcome)
         if stream is None:
             return []
+    outcome.touched.add(stream.stream)
     stream = _merge(connection, stream, kept)
     ids = _settle_known(connection, station, stream)
     key, stored = (station, kept.epoch), stream.stored

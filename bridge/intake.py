@@ -32,6 +32,7 @@ from bridge.ledger import (
     valid_epoch,
     valid_id,
 )
+from bridge.schema import seal
 from durable.errors import StoreFull
 from durable.sqlite import checksum
 from mqtt.messages import Envelope
@@ -83,6 +84,7 @@ class Intake:
                     strays.keep(connection, item, why, outcome)
             else:
                 self._take_fact(connection, item, unanswered, outcome)
+        seal(connection, outcome.touched)
         return outcome, settled
 
     def _take_fact(

@@ -98,6 +98,8 @@ class Stored:
     """Those that begin no further epoch in this batch, because they have too many."""
     strays: list[tuple[Station, str]] = field(default_factory=list)
     """What could not be taken as a fact, and why; a resend of the same is not listed again."""
+    touched: set[int] = field(default_factory=set)
+    """The epochs (`streams.stream`) of which a row may have changed."""
     lost: list[tuple[Station, int, int]] = field(default_factory=list)
     """Numbers, from and to, that are gone and that Odoo never had."""
 

@@ -5,11 +5,16 @@ more. A file of any earlier bridge opens with all that it holds.
 """
 
 import hashlib
+import logging
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
+from bridge.ledger import envelope_of
 from durable.errors import damaged
 from durable.sqlite import Migration, checksum, connect_writer, migrate, sound, unreadable
+
+log = logging.getLogger(__name__)
 
 STRAY_BYTES = 4096
 """Of what could not be taken as a fact, this much is kept for a person to look at."""
@@ -54,6 +59,7 @@ ALTER TABLE streams ADD COLUMN told_done INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN told_parked TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE streams ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
 CREATE INDEX open_streams ON streams (site, station, stream) WHERE closed = 0;
 ALTER TABLE facts ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE facts ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
@@ -90,13 +96,64 @@ def _sum_facts(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE facts SET sum = ? WHERE n = ?", (checksum(body), n))
 
 
+SEALED = "stream, epoch, stored, told_done, told_parked"
+"""What the checksum `streams.sum` covers: it decides what is a resend, and what is done."""
+
+
+def seal(connection: sqlite3.Connection, streams: Iterable[int]) -> None:
+    """Write the checksums of these epochs, at the end of the transaction that changed them."""
+    for stream in streams:
+        found = connection.execute(
+            f"SELECT {SEALED} FROM streams WHERE stream = ?",  # noqa: S608
+            (stream,),
+        ).fetchone()
+        if found is not None:
+            connection.execute("UPDATE streams SET sum = ? WHERE stream = ?", (_sum(found), stream))
+
+
+def _sum(sealed: tuple[object, ...]) -> bytes:
+    return checksum(repr(sealed).encode())
+
+
+def _seal_all(connection: sqlite3.Connection) -> None:
+    seal(connection, [stream for (stream,) in connection.execute("SELECT stream FROM streams")])
+
+
+def _mend(connection: sqlite3.Connection) -> int:
+    """Set right the epochs that the disk has changed, by the facts that are here; how many.
+
+    What their stations told is forgotten, and told again when it is asked for.
+    """
+    rows = connection.execute(f"SELECT {SEALED}, sum FROM streams").fetchall()  # noqa: S608
+    wrong = [row[0] for row in rows if row[-1] != _sum(row[:-1])]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for stream in wrong:
+            last, body = connection.execute(
+                "SELECT max(seq), body FROM facts WHERE stream = ?", (stream,)
+            ).fetchone()
+            envelope = envelope_of(body or b"")
+            connection.execute(
+                "UPDATE streams SET epoch = coalesce(?, epoch), stored = ?, told_done = 0,"
+                " told_parked = '[]', closed = 0 WHERE stream = ?",
+                (envelope.epoch if envelope else None, last or 0, stream),
+            )
+        seal(connection, wrong)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return len(wrong)
+
+
 def _statements(text: str) -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
 MIGRATIONS: list[Migration] = [
     _statements(_FIRST),
-    [*_statements(_SECOND), _cut_strays, _sum_facts],
+    [*_statements(_SECOND), _cut_strays, _sum_facts, _seal_all],
 ]
 DAMAGED = "damaged"
 """This file in the folder: the inbox found itself damaged, so all of it is looked at next time."""
@@ -115,6 +172,8 @@ def open_writer(folder: Path) -> sqlite3.Connection:
             is_sound = sound(connection, ("streams", "facts"), thorough=suspect.exists())
             if is_sound:
                 migrate(connection, MIGRATIONS)
+                if mended := _mend(connection):
+                    log.error("%d epochs were changed by the disk; mended", mended)
         except BaseException:
             connection.close()
             raise

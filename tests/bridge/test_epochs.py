@@ -1,6 +1,7 @@
 """What station and bridge tell each other of epochs, and what follows for the facts."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,21 @@ async def test_an_epoch_without_a_name_that_can_come_back_in_an_ack_is_none(
     await inbox.store([fact(1, epoch=epoch), state(keeps(3, epoch=epoch))])
     assert await listed(inbox) == []
     assert await count(inbox, "strays") == 1
+
+
+async def test_how_far_an_epoch_came_is_remembered_longer_than_its_facts(inbox: Inbox) -> None:
+    """A card's image that is put back after a year sends facts that were done at that time."""
+    await inbox.store([fact(1), fact(2)])
+    await all_done(inbox)
+    await inbox.store([state(keeps(2, done=2))])
+    a_year_ago = datetime.now(UTC) - timedelta(days=365)
+    await sql(inbox, f"UPDATE streams SET heard = {int(a_year_ago.timestamp())} * 1000000000")
+    await sql(inbox, "UPDATE facts SET received = 0")
+    await inbox.prune(30)
+    assert await count(inbox, "done") == 0
+    await inbox.store([fact(1), fact(2)])
+    assert await inbox.waiting("demo", 9) == []
+    assert (await of_epoch(inbox)).done == 2
 
 
 async def test_pruning_forgets_epochs_that_are_closed_and_nothing_else(inbox: Inbox) -> None:

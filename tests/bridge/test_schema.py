@@ -178,3 +178,30 @@ async def test_two_bridges_of_one_folder_are_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(CannotOpen, match="in use by another bridge"):
             async with bridge_here(config) as bridge:
                 await bridge
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "stored = 6",
+        "stored = 1",
+        "told_done = 9",
+        "told_parked = '[3]'",
+        "epoch = 'f1'",
+        "sum = x'00'",
+    ],
+)
+async def test_an_epoch_that_the_disk_has_changed_swallows_no_fact(
+    tmp_path: Path, change: str
+) -> None:
+    """A number too high would take the next facts for resends, or for done in Odoo."""
+    async with opened(tmp_path) as inbox:
+        await inbox.store([fact(1), fact(2)])
+    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as connection:
+        connection.execute(f"UPDATE streams SET {change}")
+        connection.commit()
+    async with opened(tmp_path) as inbox:
+        assert (await of_epoch(inbox)).stored == 2
+        await inbox.store([fact(3), fact(4)])
+        waiting = await inbox.waiting("demo", 9)
+        assert [found.envelope.seq for found in waiting] == [1, 2, 3, 4]
