@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import count as count_up
 from pathlib import Path
 
-from durable.errors import StoreFull, refusal
+from durable.errors import StoreFull
 from durable.files import sync_folder, write_whole
 from durable.reserve import Reserve
 from durable.sqlite import connect_writer, is_ours, migrate, sound
@@ -25,6 +25,18 @@ RESERVE = "reserve"
 DAMAGED = "damaged"
 """Left in the folder by a store that found itself damaged: look at all of it at the next start."""
 _NEW = f"{FILE}.new"
+_OF_THE_FILE = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,  # a table or column that is not there, a schema that makes no sense
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""Errors that say that the file is damaged. All others are the disk's, or another process's."""
 _FACTS_FIRST = ("meta", "epoch", "outbox", "document", "shard", "journal", "directory")
 
 
@@ -78,9 +90,7 @@ def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
             migrate(writer, MIGRATIONS)
             return writer
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        # What is not the disk's refusal is the file's fault: a word in its tables, a wrong page.
-        refused = refusal(error)
-        if isinstance(refused, StoreFull) and refused.key != "store.corrupted":
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _OF_THE_FILE:
             _close(writer)
             raise
     except BaseException:

@@ -126,6 +126,26 @@ async def test_a_store_of_a_newer_edged_is_left_untouched(tmp_path):
         snapshot(tmp_path / FILE, len(MIGRATIONS))
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR])
+async def test_what_is_not_the_files_fault_sets_no_file_aside(tmp_path, monkeypatch, code):
+    async with opened(tmp_path) as store:
+        await store.outbox.put("badge", fact())
+
+    def refused(*_args, **_more):
+        error = sqlite3.OperationalError("not now")
+        error.sqlite_errorcode = code
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("store.opening.sound", refused)
+        with pytest.raises((sqlite3.OperationalError, StoreFull)):
+            async with opened(tmp_path):
+                pass
+    assert not list(tmp_path.glob("*.corrupt-*"))
+    async with opened(tmp_path) as store:
+        assert len(await store.outbox.waiting(0, 9)) == 1
+
+
 async def test_a_refused_opening_leaves_neither_lock_nor_thread(tmp_path):
     async with opened(tmp_path):
         pass
