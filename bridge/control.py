@@ -17,6 +17,8 @@ from bridge.patience import DISK_ERRORS
 NAME = "control"
 LONGEST = 4096
 PATIENCE_S = 10.0
+GONE_S = 0.05
+"""What was closed before this process looked is seen at once."""
 
 Act = Callable[[str, str], Awaitable[bool]]
 """(verb, fact id) → whether such a fact was parked. Raises KeyError for a verb that is none."""
@@ -56,13 +58,27 @@ def _bound(folder: Path) -> socket.socket:
 async def _serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
-            answer = await _answer(await reader.readline(), act)
+            line = await reader.readline()
+            if await _has_gone(reader):
+                return
+            answer = await _answer(line, act)
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
     except (TimeoutError, ValueError, OSError):
         pass  # nobody there, or a line that is too long: the next one may be better
     finally:
         writer.close()
+
+
+async def _has_gone(reader: asyncio.StreamReader) -> bool:
+    """Whether nobody waits for an answer any more. They were told that there was none; what they
+    asked for must not happen an hour later, when this process goes on.
+    """
+    try:
+        async with asyncio.timeout(GONE_S):
+            return not await reader.read(1)
+    except TimeoutError:
+        return False
 
 
 async def _answer(line: bytes, act: Act) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """A person retries and drops parked facts, beside a bridge that runs and without one."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -156,6 +157,25 @@ async def test_what_is_no_command_is_not_obeyed(tmp_path: Path, line: bytes) -> 
     assert asked[-1] == "f"
     task.cancel()
     await asyncio.wait({task})
+
+
+async def test_what_was_asked_by_somebody_who_has_gone_is_not_done(
+    world: World, bridge: BridgeProcess
+) -> None:
+    """The bridge stood still, and whoever typed the command was told that it does not answer."""
+    folder = world.folder / "inbox"
+    fact_id = await parked_fact(folder)
+    bridge.start()
+    await until((folder / "control").exists)
+    assert bridge._process is not None
+    bridge._process.send_signal(signal.SIGSTOP)
+    with closing(socket.socket(socket.AF_UNIX)) as unix:
+        unix.connect(str(folder / "control"))
+        unix.sendall(json.dumps({"do": "drop", "fact": fact_id}).encode() + b"\n")
+    bridge._process.send_signal(signal.SIGCONT)
+    assert not await control.ask(folder, "drop", uuid7())
+    assert [fact.id for fact in parked_in(folder)] == [fact_id]
+    assert await control.ask(folder, "drop", fact_id)
 
 
 async def test_a_folder_with_a_long_name_has_a_socket_too(tmp_path: Path) -> None:
