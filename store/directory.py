@@ -187,14 +187,22 @@ class Directory:
 
 def _state(connection: Connection) -> DirectoryState:
     (count,) = connection.execute("SELECT coalesce(sum(entries), 0) FROM shard").fetchone()
-    as_of = get_meta(connection, "as_of")
     head = _head(connection)
     return DirectoryState(
         head,
         int(count),
-        datetime.fromisoformat(as_of) if as_of else None,
+        _as_of(connection),
         frozenset(_missing(connection, head) if head else ()),
     )
+
+
+def _as_of(connection: Connection) -> datetime | None:
+    """None also for a time that the disk has changed into none."""
+    try:
+        as_of = datetime.fromisoformat(get_meta(connection, "as_of"))
+    except ValueError:
+        return None
+    return as_of if as_of.tzinfo is not None else None
 
 
 def _head(connection: Connection) -> DirectoryHead | None:

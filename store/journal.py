@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from durable.writer import Connection, Writer
 
@@ -54,10 +54,8 @@ class Journal:
                 "SELECT at, level, key, params, device FROM journal ORDER BY id DESC LIMIT ?",
                 (limit,),
             )
-            return written, [
-                Line(datetime.fromisoformat(at), level, key, json.loads(params), device)
-                for at, level, key, params, device in rows
-            ]
+            found = [_line(*row) for row in rows]
+            return written, [line for line in found if line is not None]
 
         _, lines = await self._writer.run(read, then=lambda done: self._written(done[0]))
         return lines
@@ -91,3 +89,18 @@ class Journal:
     def _written(self, last: int) -> None:
         while self._pending and self._pending[0][0] <= last:
             self._pending.popleft()
+
+
+def _line(at: str, level: str, key: str, params: str, device: str) -> Line | None:
+    """None for a line that the disk has changed: the others are read all the same."""
+    if level not in get_args(Level):
+        return None
+    try:
+        told = json.loads(params)
+        when = datetime.fromisoformat(at)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or when.tzinfo is None:
+        return None
+    texts = {str(name): str(value) for name, value in told.items()}
+    return Line(when, cast(Level, level), key, texts, device)

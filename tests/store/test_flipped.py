@@ -85,6 +85,26 @@ async def test_a_changed_epoch_loses_nothing_and_calls_nothing_done(tmp_path, ch
         assert [row.id for row in await store.outbox.waiting(0, 99)] == [made.id]
 
 
+@pytest.mark.parametrize("key", ["as_of", "head", "undated", "age", "label_out"])
+@pytest.mark.parametrize(
+    "value", ["", "2026-1", "2026-11-21T17:13:22", "{", "0 0", "-1 x y", "\ufffd"]
+)
+async def test_no_changed_note_stops_a_station(tmp_path, key, value):
+    async with opened(tmp_path) as store:
+        await store.directory.replace([entry(n) for n in range(5)], entry(1).next_shift)
+        facts = await put(store.outbox, 3)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
+        connection.commit()
+    async with opened(tmp_path) as store:
+        assert [row.id for row in await store.outbox.waiting(0, 9)] == [fact.id for fact in facts]
+        store.directory.lookup([badge(1)])
+        assert store.labels.doubtful() is None
+        await store.outbox.acknowledge(ack(facts[0].epoch, stored=3, done=3))
+        await store.directory.replace([entry(n) for n in range(5)], entry(1).next_shift)
+        assert store.directory.as_of is not None
+
+
 def priced() -> Catalogue:
     leeks = product("2112345000008", price_cents_per_kg=295)
     digest = catalogue_digest([leeks], [])

@@ -1,6 +1,11 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
 from support.stores import opened
 
 from store.journal import KEEP
+from store.opening import FILE
 
 
 async def test_the_newest_line_comes_first_and_nothing_has_to_be_waited_for(tmp_path):
@@ -39,3 +44,27 @@ async def test_lines_are_there_after_a_restart_and_numbers_go_on(tmp_path):
     async with opened(tmp_path) as store:
         store.journal.add("info", "x.second")
         assert [line.key for line in await store.journal.recent()] == ["x.second", "x.first"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "params = '{\"n\": '",
+        "params = '[]'",
+        "at = 'yesterday'",
+        "at = '2026-11-21T17:13:22'",
+        "level = 'odd'",
+        "key = CAST(x'ff' AS TEXT)",
+    ],
+)
+async def test_a_line_that_the_disk_has_changed_hides_no_other(tmp_path, change):
+    async with opened(tmp_path) as store:
+        for n in range(3):
+            store.journal.add("info", "x.y", {"n": str(n)})
+        await store.journal.recent()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute(f"UPDATE journal SET {change} WHERE params LIKE '%1%'")
+        connection.commit()
+    async with opened(tmp_path) as store:
+        told = [line.params["n"] for line in await store.journal.recent() if line.key == "x.y"]
+        assert told == ["2", "0"]
