@@ -82,19 +82,20 @@ def read(connection: sqlite3.Connection, names: Iterable[str] | None = None) -> 
 
 def next_number(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
     """The number of the epoch `name`, begun if it is not there, and its next `seq`."""
-    row: tuple[int, int, int, int] | None = connection.execute(
-        "SELECT number, last + 1, stored, done FROM epoch WHERE name = ?", (name,)
+    row: tuple[int, int] | None = connection.execute(
+        "UPDATE epoch SET last = last + 1, sum = epoch_sum(number, name, last + 1, stored, done)"
+        " WHERE name = ? RETURNING number, last",
+        (name,),
     ).fetchone()
-    if row is None:
-        # AUTOINCREMENT's own memory, so that the number of an epoch that was forgotten is not
-        # given again.
-        (highest,) = connection.execute(
-            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'epoch'"
-        ).fetchone()
-        row = int(highest) + 1, 1, 0, 0
-    number, seq, stored, done = row
-    put_epoch(connection, number, name, seq, stored, done)
-    return number, seq
+    if row is not None:
+        return row
+    # AUTOINCREMENT's own memory, so that the number of an epoch that was forgotten is not given
+    # again.
+    (highest,) = connection.execute(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'epoch'"
+    ).fetchone()
+    put_epoch(connection, highest + 1, name, 1, 0, 0)
+    return int(highest) + 1, 1
 
 
 def with_room_for(connection: sqlite3.Connection, name: str, seq: int) -> int:

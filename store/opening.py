@@ -18,7 +18,7 @@ from durable.reserve import Reserve
 from durable.sqlite import connect_writer, is_ours, migrate, sound
 from store import epochs
 from store.rescue import Rescued, rescue, rescue_newer
-from store.schema import MIGRATIONS
+from store.schema import MIGRATIONS, add_functions
 
 FILE = "edged.sqlite"
 RESERVE = "reserve"
@@ -71,7 +71,9 @@ def open_file(folder: Path) -> Opened:
             write_whole(_beside(aside, "-wal"), log_bytes)
     suspect.unlink(missing_ok=True)
     sync_folder(folder)
-    return Opened(connect_writer(path), aside, rescued)
+    writer = connect_writer(path)
+    add_functions(writer)
+    return Opened(writer, aside, rescued)
 
 
 def _make(path: Path) -> None:
@@ -86,6 +88,7 @@ def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
     writer = None
     try:
         writer = connect_writer(path)
+        add_functions(writer)
         if is_ours(writer, MIGRATIONS) and sound(writer, _FACTS_FIRST, thorough=thorough):
             migrate(writer, MIGRATIONS)
             return writer
@@ -137,6 +140,7 @@ def _rescue(folder: Path, log_bytes: bytes) -> Rescued:
         leftover.unlink(missing_ok=True)
     _make(new)
     writer = connect_writer(new)
+    add_functions(writer)
     try:
         migrate(writer, MIGRATIONS)
         rescued = rescue(folder / FILE, log_bytes, writer)

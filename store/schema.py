@@ -27,6 +27,11 @@ def epoch_sum(number: int, name: str, last: int, stored: int, done: int) -> byte
     return checksum(f"{number} {name} {last} {stored} {done}".encode())
 
 
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give a writing connection the functions that our statements use."""
+    connection.create_function("epoch_sum", 5, epoch_sum, deterministic=True)
+
+
 def put_epoch(
     connection: sqlite3.Connection, number: int, name: str, last: int, stored: int, done: int
 ) -> None:
