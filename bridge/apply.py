@@ -2,7 +2,8 @@
 
 The one rule: a fact leaves `waiting` only when Odoo (or our own record) has it, or when a person
 has to look at it. Odoo being away parks nothing; a fact that Odoo refuses is parked and never
-holds up the ones behind it; many refusals in a row are not the facts' fault, and that kind rests.
+holds up the ones behind it; many refusals in a row of one kind from one station are not the facts'
+fault: that kind of that station rests, and nobody else's.
 
 Order is kept per station. Neighbours of one effect go together where it can; when that fails, for
 whatever reason, they go one at a time, so that only the guilty one is judged. A fact made before
@@ -85,7 +86,7 @@ class Applier:
 
     @property
     def paused(self) -> list[str]:
-        """Kinds of facts that rest because Odoo refused several in a row."""
+        """What rests because Odoo refused several in a row: ``station/kind``."""
         return sorted(self._paused)
 
     async def run(self) -> None:
@@ -138,7 +139,7 @@ class Applier:
         self._away = 0
         for fact, record in facts:
             if record is None:  # else Odoo has not been asked, and may refuse the kind still
-                self._refused.pop(fact.kind, None)
+                self._refused.pop(_kind_of(fact), None)
             self._silences.pop(fact.id, None)
         for station in {fact.station for fact, _ in facts}:
             self._settled(station)
@@ -211,16 +212,17 @@ class Applier:
         self._count_refusal(fact)
 
     def _count_refusal(self, fact: Fact) -> None:
-        self._refused[fact.kind] += 1
-        if self._refused[fact.kind] >= IN_A_ROW:
+        kind = _kind_of(fact)
+        self._refused[kind] += 1
+        if self._refused[kind] >= IN_A_ROW:
             log.error(
-                "%s: %d facts of kind %s refused in a row: the kind rests for %g s",
+                "%s/%s: %d facts refused in a row: the kind rests for %g s",
                 self._site,
-                self._refused[fact.kind],
-                fact.kind,
+                kind,
+                self._refused[kind],
                 self._settings.pause_s,
             )
-            self._rest(self._paused, fact.kind, self._settings.pause_s)
+            self._rest(self._paused, kind, self._settings.pause_s)
 
     def _rest(self, waits: dict[str, float], name: str, seconds: float) -> None:
         waits[name] = asyncio.get_running_loop().time() + seconds
@@ -229,6 +231,11 @@ class Applier:
         log.warning("%s/%s: fact %s parked: %s", self._site, fact.station.name, fact.id, why)
         await self._inbox.park(fact, why, detail)
         self._settled(fact.station)
+
+
+def _kind_of(fact: Fact) -> str:
+    """What rests together: the facts of one kind from one station, ``station/kind``."""
+    return f"{fact.station.name}/{fact.kind}"
 
 
 def _data(fact: Fact) -> Message:

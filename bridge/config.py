@@ -111,7 +111,9 @@ class ApplyTable(Table):
 
     again_s: float = Field(default=5, ge=0, description="a refused fact is tried once more after")
     pause_s: float = Field(
-        default=300, ge=0, description="after 5 refusals in a row, that kind of fact rests"
+        default=300,
+        ge=0,
+        description="after 5 refusals in a row, that kind of that station rests",
     )
 
 

@@ -126,7 +126,9 @@ class Inbox:
         not_stations: Iterable[str] = (),
         not_kinds: Iterable[str] = (),
     ) -> list[Fact]:
-        """The oldest facts that wait, at most `limit`, but for stations and kinds that rest."""
+        """The oldest facts that wait, at most `limit`, but for stations and kinds (of a station, as
+        ``station/kind``) that rest.
+        """
         without = json.dumps(list(not_stations)), json.dumps(list(not_kinds))
 
         def work(db: Connection) -> list[Fact]:
@@ -134,7 +136,8 @@ class Inbox:
                 "SELECT station, n, body, sum, received, tries FROM facts"
                 " WHERE site = ? AND state = 0"
                 " AND station NOT IN (SELECT value FROM json_each(?))"
-                " AND kind NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ?",
+                " AND station || '/' || kind NOT IN (SELECT value FROM json_each(?))"
+                " ORDER BY n LIMIT ?",
                 (site, *without, limit),
             ).fetchall()
             found = [_fact(db, Station(site, station), *found) for station, *found in rows]

@@ -143,8 +143,23 @@ async def test_many_refusals_in_a_row_rest_the_kind_and_park_no_more(
     await shop.take_all(employees_and_members)
     await shop.label()
     await shop.until(lambda n: (n["parked"], n["done"]) == (5, 5))
-    assert shop.applier.paused == ["badge"]
+    assert shop.applier.paused == ["entree/badge"]
     assert (await shop.inbox.counts("demo"))["waiting"] == 7
+    await shop.close()
+
+
+async def test_refusals_of_one_station_rest_no_other_stations_facts(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    """Its badges may be of nobody, by mistake or on purpose."""
+    shop = Shop(await Inbox.open(tmp_path), standin)
+    shop.applier._settings = ApplyTable(again_s=0, pause_s=600)
+    for _ in range(8):
+        await shop.badge(4711)
+    await shop.until(lambda n: n["parked"] == 5)
+    await shop.badge(11, "other")
+    await shop.until(lambda n: n["done"] == 1)
+    assert len(shop.applier.paused) == 1
     await shop.close()
 
 
@@ -194,7 +209,7 @@ async def test_an_odoo_that_reads_and_cannot_write_parks_no_morning(
     await shop.take_all([badge_of(employee) for employee in hire(standin, 8)])
     await shop.label()
     await shop.until(lambda n: n["parked"] == 5 and n["done"] == 1)
-    assert shop.applier.paused == ["badge"]
+    assert shop.applier.paused == ["entree/badge"]
     assert (await shop.inbox.counts("demo"))["waiting"] == 3
     await shop.close()
 
