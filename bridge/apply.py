@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 BATCH = 100
 LONGEST_WAIT_S = 30.0
 IN_A_ROW = 5
-"""So many refusals of one kind are not the facts' fault; so many silences of an Odoo that answers
-everything else are this fact's."""
+"""This many refusals of one kind are not the facts' fault; this many silences of an Odoo that
+answers everything else are this fact's."""
 
 
 class Applier:

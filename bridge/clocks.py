@@ -1,4 +1,4 @@
-"""When a fact happened, whatever its station's clock said.
+"""When a fact happened, also where its station's clock was wrong.
 
 The one rule: no time is believed that lies after the bridge's own. A fact made before its station's
 clock was right is dated by the `clock` fact of its boot, and waits for it as long as it may come.

@@ -111,7 +111,7 @@ def read_answer(body: bytes) -> Answer | None:
 
 def replayed(station: Station, answer: Answer) -> Told | None:
     """What a station says of the epoch that it is about to send again; None when it is something
-    else. It counts whoever asked: an earlier life of this bridge may have.
+    else. Its word counts also when this process did not ask, because the one before it may have.
     """
     result = answer.result
     try:

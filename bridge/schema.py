@@ -5,6 +5,7 @@ more. A file of any earlier bridge opens with all that it holds.
 """
 
 import hashlib
+import json
 import logging
 import sqlite3
 from collections.abc import Iterable
@@ -12,7 +13,15 @@ from pathlib import Path
 
 from bridge.ledger import envelope_of
 from durable.errors import damaged
-from durable.sqlite import Migration, checksum, connect_writer, migrate, sound, unreadable
+from durable.sqlite import (
+    Migration,
+    checksum,
+    connect_writer,
+    migrate,
+    sound,
+    transaction,
+    unreadable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +121,7 @@ def seal(connection: sqlite3.Connection, streams: Iterable[int]) -> None:
 
 
 def _sum(sealed: tuple[object, ...]) -> bytes:
-    return checksum(repr(sealed).encode())
+    return checksum(json.dumps(sealed).encode())
 
 
 def _seal_all(connection: sqlite3.Connection) -> None:
@@ -126,8 +135,7 @@ def _mend(connection: sqlite3.Connection) -> int:
     """
     rows = connection.execute(f"SELECT {SEALED}, sum FROM streams").fetchall()  # noqa: S608
     wrong = [row[0] for row in rows if row[-1] != _sum(row[:-1])]
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for stream in wrong:
             last, body = connection.execute(
                 "SELECT max(seq), body FROM facts WHERE stream = ?", (stream,)
@@ -139,11 +147,6 @@ def _mend(connection: sqlite3.Connection) -> int:
                 (envelope.epoch if envelope else None, last or 0, stream),
             )
         seal(connection, wrong)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return len(wrong)
 
 

@@ -1,7 +1,7 @@
 """Doing together what many ask for at once.
 
-The one rule: the first who asks is served at once; whoever asks within the next seconds is served
-with all others when these are over, however many they are and however often they ask.
+The one rule: the first question is answered at once. All that come in the next seconds are answered
+together when these seconds are over, because a thousand answers would say the same.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from durable.errors import StoreBusy
 
+_LOCK = "lock"
 _IN_MEMORY = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 """Variables that name a folder in memory, best first (systemd.exec(5))."""
 
@@ -73,10 +74,26 @@ def lock_folder(folder: Path) -> int:
     process holds it, and OSError.
     """
     make_folder(folder)
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    return _hold(os.open(folder / _LOCK, flags, 0o600), folder)
+
+
+def lock_read_only(folder: Path) -> int | None:
+    """The same where nothing can be written; None when nobody ever locked this folder."""
+    try:
+        fd = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    return _hold(fd, folder)
+
+
+def _hold(fd: int, folder: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         raise StoreBusy("store.busy", path=str(folder)) from None
+    except BaseException:
+        os.close(fd)
+        raise
     return fd

@@ -1,7 +1,7 @@
 """Root that keeps files for a service acts as the service's user.
 
-The one rule: whatever a command makes in a folder belongs to the owner of that folder, whoever
-typed the command. Files of root would shut the service out of its own folder.
+The one rule: what a command makes in a folder belongs to the owner of that folder, also when root
+typed the command, because files of root would shut the service out of its own folder.
 """
 
 import contextlib

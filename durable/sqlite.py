@@ -13,8 +13,8 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -87,19 +87,26 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> 
     found = version(connection)
     refuse_newer(connection, len(migrations))
     for number, step in enumerate(migrations[found:], start=found + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             for action in step:
                 if isinstance(action, str):
                     connection.execute(action)
                 else:
                     action(connection)
             connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT; on any error ROLLBACK, so that the next one can begin."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def refuse_newer(connection: sqlite3.Connection, known: int) -> None:
@@ -177,16 +184,17 @@ def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
     return StoreError("store.unreadable", path=str(path), why=str(error))
 
 
-def snapshot(path: Path, known: int) -> sqlite3.Connection:
-    """A copy in memory of a file that another process may be using, of at most `known` migrations.
+def snapshot(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """A copy in memory of a file that another process may be using, migrated: an older version may
+    have written it, and nobody opened it since.
 
     Raises `StoreError`.
     """
-    copy = sqlite3.connect(":memory:")
+    copy = sqlite3.connect(":memory:", isolation_level=None)
     copy.text_factory = lenient_text
     try:
         _copy(path, copy)
-        refuse_newer(copy, known)
+        migrate(copy, migrations)
     except sqlite3.Error as error:
         copy.close()
         raise unreadable(path, error) from error

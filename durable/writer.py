@@ -8,7 +8,7 @@ fsync of their own: SQLite keeps the order of the log, so a later fact's fsync c
 cut loses the newest of them, never the file. A job may run twice when a neighbour in its group
 failed: it must do everything through the connection it is given.
 
-Every caller gets an answer, whatever another one's job, its `then` or this thread does.
+Every caller gets an answer, also when another one's job or its `then` raises, or this thread ends.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from durable.errors import StoreError, damaged, refusal
+from durable.sqlite import transaction
 
 T = TypeVar("T")
 Connection = sqlite3.Connection
@@ -192,15 +193,8 @@ class Writer:
             level = "FULL" if durable else "NORMAL"
             connection.execute(f"PRAGMA synchronous = {level}").close()
             self._full_sync = durable
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             results = [job.work(connection) for job in batch]
-            connection.execute("COMMIT")
-        except BaseException:
-            # A full disk has rolled back already.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
         self.commits += durable
         return results
 

@@ -92,7 +92,7 @@ class Sync:
         portion, patience, asking = 1, FIRST_ASK_S, False
         while True:
             missing = await self._some_missing()
-            # Whatever does not come must not stand in the way of the others.
+            # A shard that does not come must not hold back the others.
             names = set(sorted(missing, key=lambda name: (tries[name], name))[:portion])
             tries.update(names)
             began = asyncio.get_running_loop().time()

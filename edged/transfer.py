@@ -18,14 +18,14 @@ from typing import Any, Literal, TextIO
 
 from badge_reader.number import candidates
 from devices.ean import is_digits, valid
-from durable.sqlite import snapshot, unreadable
+from durable.sqlite import checksum, snapshot, unreadable
 from edged.tables import Column, ImportRefused, Mistake, Table, parse, read
 from mqtt.digest import catalogue_digest
 from mqtt.identity import badge_hash
 from mqtt.messages import Catalogue, Entry, Product, Rule
 from store.nomenclature import LabelRefused, label_code
 from store.opening import FILE
-from store.schema import MIGRATIONS
+from store.schema import MIGRATIONS, seq_of
 from store.store import Store
 
 _LARGEST = 2**31 - 1
@@ -187,13 +187,6 @@ def read_files(files: Sequence[Path]) -> list[Table | ImportRefused]:
     return [read_one(file) for file in files]
 
 
-async def import_files(
-    store: Store, files: Sequence[Path], badge_key: bytes, *, zone: tzinfo | None = None
-) -> Imported:
-    """`read_files`, then `import_tables`."""
-    return await import_tables(store, read_files(files), badge_key, zone=zone)
-
-
 async def import_tables(
     store: Store,
     tables: Sequence[Table | ImportRefused],
@@ -327,12 +320,10 @@ def kept_facts(folder: Path) -> list[dict[str, Any]]:
 
     Works on a copy: the daemon may be running. Raises `StoreError`.
     """
-    copy = snapshot(folder / FILE, len(MIGRATIONS))
+    copy = snapshot(folder / FILE, MIGRATIONS)
     try:
-        return [
-            _exported(json.loads(body), _STATES[state], why)
-            for body, state, why in copy.execute("SELECT body, state, why FROM outbox ORDER BY n")
-        ]
+        rows = copy.execute("SELECT n, kind, body, sum, state, why FROM outbox ORDER BY n")
+        return [_fact_of(*row) for row in rows]
     except sqlite3.Error as error:
         raise unreadable(folder / FILE, error) from error
     finally:
@@ -354,6 +345,15 @@ def write_facts(
     writer = csv.DictWriter(out, columns, delimiter=";", lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
+
+
+def _fact_of(
+    n: int, kind: str, body: bytes, checked: bytes, state: int, why: str
+) -> dict[str, Any]:
+    """A fact that the disk has changed is a line with its number and nothing else of it."""
+    if checksum(body) != checked:
+        return {"seq": seq_of(n), "kind": kind, "state": "damaged", "why": "", "data": {}}
+    return _exported(json.loads(body), _STATES[state] if 0 <= state < len(_STATES) else "", why)
 
 
 def _exported(fact: dict[str, Any], state: str, why: str) -> dict[str, Any]:

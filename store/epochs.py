@@ -10,12 +10,14 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from durable.sqlite import checksum
+from durable.sqlite import checksum, transaction
 from mqtt.messages import EpochKept
 from store.schema import SEQ_BITS, epoch_sum, place, put_epoch, seq_of
 
 PARKED_TOLD = 1000
 """Numbers of parked facts that are told of one epoch: some 7 KB."""
+LOST_AT_THE_END = 1000
+"""With more numbers than this without a row at an epoch's end, its `last` itself is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +125,12 @@ def mend(connection: sqlite3.Connection) -> int:
     wrong = [row[0] for row in rows if row[5] != epoch_sum(*row[:5])]
     if not wrong:
         return 0
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.executemany("DELETE FROM epoch WHERE number = ?", ((n,) for n in wrong))
         known = {row[0] for row in rows} - set(wrong)
         there = connection.execute("SELECT DISTINCT n >> ? FROM outbox", (SEQ_BITS,))
         for number in {number for (number,) in there.fetchall()} - known:
             _mend_one(connection, number)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return len(wrong)
 
 

@@ -248,7 +248,9 @@ class Outbox:
         def committed(result: tuple[Outcome, Mapping[int, Epoch] | None]) -> None:
             outcome, everything = result
             self._counts += outcome.change
-            self.epochs.set(everything or {**self.epochs.get(), **outcome.epochs})
+            if everything is None:
+                everything = {**self.epochs.get(), **outcome.epochs}
+            self.epochs.set(everything)
             self._attachments.remove(outcome.released)
 
         # A photo goes only when the disk says that its fact is done.
@@ -295,7 +297,7 @@ class Outbox:
         return tuple(epoch.kept() for epoch in self.epochs.get().values())
 
     def newest(self, kind: str, limit: int) -> list[Envelope]:
-        """The last facts of a kind that are still here, newest first, whatever became of them."""
+        """The last facts of a kind that are still here, newest first, delivered ones included."""
         rows = self._reader.execute(
             "SELECT body, sum FROM (SELECT n, kind, body, sum FROM outbox ORDER BY n DESC LIMIT ?)"
             " WHERE kind = ?",

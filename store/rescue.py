@@ -13,11 +13,12 @@ import logging
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from durable.sqlite import checksum, lenient_text
+from durable.sqlite import checksum, lenient_text, transaction
 from mqtt.messages import Envelope
 from store import catalogue, directory, epochs
 from store.documents import understood
@@ -28,8 +29,6 @@ from store.settling import HIGHEST, STORED, WAITING
 _BODY = re.compile(rb'\{"v":1,"id":"')
 _LONGEST = 1 << 16
 """Bytes of a fact's body that is looked for in the file."""
-_TOO_MANY = 1000
-"""More numbers than this without a fact are no lost pages: the epoch's `last` itself is wrong."""
 _KEPT_META = ("undated", "age", "label_out")
 
 log = logging.getLogger(__name__)
@@ -68,10 +67,7 @@ def rescue(damaged: Path, log_bytes: bytes, into: sqlite3.Connection) -> Rescued
     """
     found = _Found(damaged, log_bytes)
     rescued = Rescued()
-    old = sqlite3.connect(damaged, isolation_level=None)
-    old.text_factory = lenient_text
-    into.execute("BEGIN IMMEDIATE")
-    try:
+    with closing(_opened(damaged)) as old, transaction(into):
         for carry_over in (directory.carry_over, catalogue.carry_over):
             try:
                 carry_over(old, into)
@@ -81,14 +77,13 @@ def rescue(damaged: Path, log_bytes: bytes, into: sqlite3.Connection) -> Rescued
             _carry(into, number, name, epoch, facts, rescued)
         for key, value in found.meta.items():
             set_meta(into, key, value)
-        into.execute("COMMIT")
-    except BaseException:
-        if into.in_transaction:
-            into.execute("ROLLBACK")
-        raise
-    finally:
-        old.close()
     return rescued
+
+
+def _opened(damaged: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(damaged, isolation_level=None)
+    connection.text_factory = lenient_text
+    return connection
 
 
 def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes) -> Rescued:
@@ -103,16 +98,10 @@ def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes) -> Rescued:
     }
     if not facts:
         return rescued
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for envelope, body in facts.values():
             number = epochs.with_room_for(connection, envelope.epoch, envelope.seq)
             rescued.facts += _insert(connection, number, _found_in_bytes(envelope, body))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return rescued
 
 
@@ -193,12 +182,8 @@ class _Found:
         self._epochs: dict[str, _Epoch] | None = None
         """None: the table cannot be read, and any epoch may have been there."""
         self._facts: dict[str, dict[int, _Fact]] = {}
-        old = sqlite3.connect(damaged, isolation_level=None)
-        old.text_factory = lenient_text
-        try:
+        with closing(_opened(damaged)) as old:
             self._read_tables(old)
-        finally:
-            old.close()
         for envelope, body in _bodies(damaged.read_bytes()):
             self._take_found(envelope, body)
         # The log may hold the newest facts alone, also the first ones of a new epoch.
@@ -220,7 +205,10 @@ class _Found:
                 # How far it was settled is not known: below the lowest, all was done and forgotten.
                 below = min(facts, default=1) - 1
                 known = _Epoch(highest, below, below)
-            if known.last - max(highest, known.done) > _TOO_MANY or known.last < highest:
+            if (
+                known.last - max(highest, known.done) > epochs.LOST_AT_THE_END
+                or known.last < highest
+            ):
                 known = known._replace(last=max(highest, min(known.done, known.last)))
             yield name, known, facts
 

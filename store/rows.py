@@ -14,11 +14,8 @@ from typing import Any
 
 from durable.sqlite import checksum
 from store.envelope import stand_in
-from store.epochs import Epoch
+from store.epochs import LOST_AT_THE_END, Epoch
 from store.schema import place, put_epoch, seq_of
-
-_LOST_AT_THE_END = 1000
-"""With more numbers than this without a row at an epoch's end, its `last` itself is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def read_rows(
             lost += 1
     if len(found) < limit:
         missing = range(max(expected, epoch.done + 1), epoch.last + 1)
-        if len(missing) > _LOST_AT_THE_END:
+        if len(missing) > LOST_AT_THE_END:
             last, done = expected - 1, min(epoch.done, expected - 1)
             put_epoch(connection, epoch.number, epoch.name, last, min(epoch.stored, last), done)
         else:

@@ -1,10 +1,9 @@
 """A store on a disk that takes nothing: opened as a copy in memory, to answer and not to record.
 
-The one rule: whoever is told "recorded" has it on the real disk. A sheltered store refuses every
-fact and says why; it answers badges, prices and the status page, because those need no disk.
+The one rule: nobody is told "recorded" before it is on the real disk. A sheltered store refuses
+every fact and says why; it answers badges, prices and the status page, which need no disk.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -12,7 +11,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from durable.errors import StoreBusy, StoreError, StoreFull, refusal
+from durable.errors import StoreError, StoreFull, refusal
 from durable.files import memory_folder
 from durable.reserve import SIZE
 from store.opening import FILE
@@ -29,23 +28,6 @@ def shelter(folder: Path) -> Path:
         if (folder / name).exists():
             shutil.copyfile(folder / name, made / name)
     return made
-
-
-def read_lock(folder: Path) -> int | None:
-    """Hold the folder's lock where nothing can be written; None when there never was one.
-
-    Raises `StoreBusy`.
-    """
-    try:
-        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise StoreBusy("store.busy", path=str(folder)) from None
-    return fd
 
 
 def takes_facts(folder: Path) -> bool:

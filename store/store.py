@@ -8,6 +8,7 @@ The folder (0700) holds::
 
     lock             held while the store is open
     edged.sqlite     everything but photos, with its -wal and -shm
+    edged.sqlite.corrupt-…   a damaged one that was set aside, and photos.corrupt-… beside it
     photos/          portraits that Odoo does not have yet
     reserve          four megabytes to be given back when the disk is full
     damaged          left by a store that found itself damaged: look at all of it at the next start
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from durable.errors import StoreFull
-from durable.files import lock_folder
+from durable.files import lock_folder, lock_read_only
 from durable.reserve import Reserve
 from durable.sqlite import connect_reader
 from durable.writer import Change, Writer
@@ -37,7 +38,7 @@ from store.labels import Labels
 from store.opening import DAMAGED, FILE, RESERVE, Opened, open_file
 from store.outbox import Outbox
 from store.settling import DONE
-from store.shelter import read_lock, shelter, takes_facts, why_refused
+from store.shelter import shelter, takes_facts, why_refused
 
 PHOTOS = "photos"
 LOOK_S = 10.0
@@ -165,7 +166,7 @@ class _Connections:
     def __init__(self, folder: Path, sheltered_from: str = "") -> None:
         self.sheltered_from = sheltered_from
         self._copy: Path | None = None
-        self._lock = read_lock(folder) if sheltered_from else lock_folder(folder)
+        self._lock = lock_read_only(folder) if sheltered_from else lock_folder(folder)
         try:
             if sheltered_from:
                 self._copy = shelter(folder)

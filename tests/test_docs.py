@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from support.imports import import_files
 from support.pages import (
     DOCS,
     EVERY_PAGE,
@@ -336,6 +337,6 @@ async def test_examples_are_imported(language: str, tmp_path: Path) -> None:
         files.append(tmp_path / name)
         files[-1].write_text(example, "utf-8")
     async with opened(tmp_path / "store") as store:
-        imported = await transfer.import_files(store, files, b"key")
+        imported = await import_files(store, files, b"key")
     assert (imported.members, imported.products, imported.rules) == (2, 1, 1)
     assert imported.unprintable == ()

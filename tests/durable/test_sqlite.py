@@ -77,7 +77,7 @@ def test_a_newer_file_is_refused_and_left_untouched(tmp_path: Path) -> None:
     connection.close()
     assert file.read_bytes() == before
     with pytest.raises(StoreTooNew, match="found=2 known=1"):
-        snapshot(file, 1)
+        snapshot(file, [FIRST])
 
 
 def test_a_snapshot_is_taken_while_another_writes_and_never_changes(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_snapshot_is_taken_while_another_writes_and_never_changes(tmp_path: Pa
     writer.execute("INSERT INTO a VALUES('committed')")
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("INSERT INTO a VALUES('not yet')")
-    copy = snapshot(file, 1)
+    copy = snapshot(file, [FIRST])
     writer.execute("COMMIT")
     assert copy.execute("SELECT x FROM a").fetchall() == [("committed",)]
     copy.close()
@@ -103,7 +103,7 @@ def test_a_snapshot_of_what_is_no_database_is_a_sentence(
     if content is not None:
         (tmp_path / "s.sqlite").write_bytes(content)
     with pytest.raises(StoreError) as told:
-        snapshot(tmp_path / "s.sqlite", 1)
+        snapshot(tmp_path / "s.sqlite", [FIRST])
     assert told.value.key == key
     assert told.value.params["path"] == str(tmp_path / "s.sqlite")
 

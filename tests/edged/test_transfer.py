@@ -1,19 +1,23 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from support.imports import import_files
 from support.stores import ack, fact, opened
 
 from badge_reader.number import candidates
 from edged.tables import ImportRefused
-from edged.transfer import import_files, kept_facts, write_facts
+from edged.transfer import kept_facts, write_facts
 from mqtt.identity import badge_hash
 from mqtt.messages import LabelData, Parked
 from store import StoreBusy, StoreError, StoreFull
+from store.opening import FILE
 
 KEY = b"the site's key"
 PARIS = ZoneInfo("Europe/Paris")
@@ -309,6 +313,35 @@ async def test_facts_can_be_exported_when_no_daemon_runs(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
     assert len(kept_facts(tmp_path)) == 1
+
+
+async def test_a_fact_that_the_disk_has_changed_leaves_as_its_number_alone(tmp_path):
+    async with opened(tmp_path) as store:
+        for n in range(3):
+            await store.outbox.put("badge", fact(n))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        sql = "UPDATE outbox SET body = ? WHERE n & 15 = ?"
+        connection.execute(sql, (b"\xff no JSON", 1))
+        connection.execute(
+            "UPDATE outbox SET body = CAST(replace(CAST(body AS TEXT), 'ok', 'no') AS BLOB),"
+            " state = 9 WHERE n & 15 = 2"
+        )
+        connection.commit()
+    facts = kept_facts(tmp_path)
+    assert [(one["seq"], one["state"]) for one in facts] == [
+        (1, "damaged"), (2, "damaged"), (3, "waiting"),
+    ]  # fmt: skip
+    for form in ("csv", "jsonl"):
+        out = io.StringIO()
+        write_facts(facts, out, form)
+        assert out.getvalue().count("damaged") == 2
+
+
+def test_a_store_of_an_older_version_can_be_exported_before_it_is_opened(tmp_path):
+    dump = Path(__file__).parents[1] / "store" / "released" / "version-1.sql"
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.executescript(dump.read_text("utf-8"))
+    assert [one["seq"] for one in kept_facts(tmp_path)] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_an_empty_store_exports_nothing(tmp_path):

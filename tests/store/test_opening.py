@@ -123,7 +123,7 @@ async def test_a_store_of_a_newer_edged_is_left_untouched(tmp_path):
     }
     assert (tmp_path / FILE).read_bytes() == before
     with pytest.raises(StoreTooNew):
-        snapshot(tmp_path / FILE, len(MIGRATIONS))
+        snapshot(tmp_path / FILE, MIGRATIONS)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR])
@@ -218,7 +218,7 @@ async def test_the_catalogue_is_kept_whole(tmp_path):
 async def test_a_copy_can_be_taken_while_the_daemon_runs(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
-        copy = snapshot(tmp_path / FILE, len(MIGRATIONS))
+        copy = snapshot(tmp_path / FILE, MIGRATIONS)
         assert copy.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
         copy.close()
         await store.outbox.put("badge", fact())
