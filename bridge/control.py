@@ -91,6 +91,13 @@ async def _answer(line: bytes, act: Act) -> dict[str, object]:
         return {"error": str(error)}
 
 
+def is_served(folder: Path) -> bool:
+    """Whether a bridge has its socket there. (One left by a killed bridge answers nobody, but then
+    nobody holds the folder's lock either.)
+    """
+    return (folder / NAME).exists()
+
+
 async def ask(folder: Path, verb: str, fact: str) -> bool:
     """Have the bridge that holds `folder` retry or drop a fact; whether it was parked.
 

@@ -10,7 +10,6 @@ one process at a time.
 
 import asyncio
 import json
-import logging
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,14 +38,12 @@ from bridge.ledger import (
     to_ms,
 )
 from bridge.schema import DAMAGED, MIGRATIONS, open_writer
-from bridge.strays import StrayLog
+from bridge.strays import TroubleLog
 from durable.errors import damaged
 from durable.files import lock_folder
 from durable.sqlite import checksum, connect_reader, refuse_newer, unreadable
 from durable.writer import Writer
 from mqtt.messages import Ack
-
-log = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
 EPOCHS_KEPT = timedelta(days=5 * 365)
@@ -65,7 +62,7 @@ class Inbox:
         self._lock = lock
         self._writer = Writer(connection, on_damage=(folder / DAMAGED).touch)
         self._intake = Intake(self.blobs, folder, min_free)
-        self._stray_log = StrayLog()
+        self._trouble_log = TroubleLog()
 
     @classmethod
     async def open(cls, folder: Path, *, min_free_mb: int = 0) -> Self:
@@ -97,9 +94,10 @@ class Inbox:
         outcome, settled = await self._writer.run(
             lambda db: self._intake.store(db, items, unanswered), durable=True
         )
-        self._stray_log.say(outcome.strays)
-        for station, first, last in outcome.lost:
-            log.error("%s: facts %d to %d are gone", station, first, last)
+        gone = [
+            (station, f"facts {first} to {last} are gone") for station, first, last in outcome.lost
+        ]
+        self._trouble_log.say([*gone, *outcome.strays])
         await self._drop_blobs(settled)
         return outcome
 

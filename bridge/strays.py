@@ -50,15 +50,17 @@ class _Said:
     untold: int = 0
 
 
-class StrayLog:
-    """Says what was kept: of each station the first at once, the others with the next minute's."""
+class TroubleLog:
+    """Logs what is wrong with stations: the first of each at once, the others as a number with the
+    next minute's.
+    """
 
     def __init__(self) -> None:
         self._said: dict[Station, _Said] = {}
 
-    def say(self, strays: Iterable[tuple[Station, str]]) -> None:
+    def say(self, troubles: Iterable[tuple[Station, str]]) -> None:
         now = time.monotonic()
-        for station, what in strays:
+        for station, what in troubles:
             said = self._said.get(station)
             if said is not None and now < said.at + SAY_S:
                 said.untold += 1

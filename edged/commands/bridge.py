@@ -14,6 +14,9 @@ from edged import logs
 from edged.cli import FAILED, MISUSED, OK, counted
 from mqtt.secrets import SecretError
 
+TRIES, AGAIN_S = 20, 0.25
+"""How often, and after how many seconds, a command tries to open an inbox that is in use."""
+
 
 def main(options: argparse.Namespace) -> int:
     try:
@@ -99,10 +102,16 @@ def _act(folder: Path, verb: str, fact: str) -> bool:
         return False
 
     async def act() -> bool:
-        try:
-            mine = await inbox.Inbox.open(folder)
-        except StoreBusy:
-            return await control.ask(folder, verb, fact)
+        for _ in range(TRIES):
+            try:
+                mine = await inbox.Inbox.open(folder)
+                break
+            except StoreBusy:
+                if control.is_served(folder):
+                    return await control.ask(folder, verb, fact)
+                await asyncio.sleep(AGAIN_S)  # another command like this one is soon done
+        else:
+            raise control.NoAnswer("it has no socket")
         try:
             return await (mine.retry if verb == "retry" else mine.drop)(fact) is not None
         finally:
