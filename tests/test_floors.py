@@ -12,38 +12,16 @@ from support.source import parsed
 
 ROOT = Path(__file__).parents[1]
 
+FAMILIES = ("badge_reader", "scale", "printer", "camera")
 MAY_IMPORT = {
     "devices": set(),
     "durable": set(),
-    "badge_reader": {"devices"},
-    "scale": {"devices"},
-    "printer": {"devices"},
-    "camera": {"devices"},
+    **{family: {"devices"} for family in FAMILIES},
     "mqtt": {"devices", "durable"},
     "store": {"devices", "durable", "mqtt"},
-    "kiosk": {
-        "devices",
-        "durable",
-        "badge_reader",
-        "scale",
-        "printer",
-        "camera",
-        "mqtt",
-        "store",
-    },
+    "kiosk": {"devices", "durable", *FAMILIES, "mqtt", "store"},
     "bridge": {"devices", "durable", "mqtt"},
-    "edged": {
-        "devices",
-        "durable",
-        "badge_reader",
-        "scale",
-        "printer",
-        "camera",
-        "mqtt",
-        "store",
-        "kiosk",
-        "bridge",
-    },
+    "edged": {"devices", "durable", *FAMILIES, "mqtt", "store", "kiosk", "bridge"},
 }
 
 DRIVERS = {

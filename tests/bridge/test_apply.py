@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bridging import uuid7
+from support.delivered import hire
+from support.stations import uuid7
 
 from bridge import profile
 from bridge.apply import Applier
@@ -293,12 +294,6 @@ async def test_a_fact_that_cannot_be_read_is_parked_and_its_neighbours_pass(shop
     await shop.until(lambda n: (n["parked"], n["done"]) == (2, 2))
     why = {parked.why for parked in await shop.inbox.parked()}
     assert why == {"the data do not fit the kind", "unknown kind"}
-
-
-def hire(standin: StandIn, count: int) -> list[int]:
-    database = standin.database
-    with database.transaction():
-        return [database.create("hr.employee", {"name": f"Employee {n}"}) for n in range(count)]
 
 
 def standin_lines(caplog: pytest.LogCaptureFixture) -> int:

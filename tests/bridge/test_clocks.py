@@ -1,29 +1,15 @@
 """Facts whose station has a wrong clock: none of them is brought to Odoo under a wrong time."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from support.bridging import bridge_here
-from support.delivered import CAMILLE, NADIA, PAUL, World, world_in
-from support.inboxes import AT, fact, oldest, opened, sql
+from support.delivered import CAMILLE, NADIA, PAUL, World
+from support.inboxes import AT, fact, oldest, sql
 
 from bridge.clocks import AHEAD
 from bridge.config import load
 from bridge.inbox import Inbox
-
-
-@pytest.fixture
-async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
-    async with opened(tmp_path / "inbox") as inbox:
-        yield inbox
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
 
 
 def soon(**by: float) -> datetime:

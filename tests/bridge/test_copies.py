@@ -4,24 +4,17 @@ The Odoo is the stand-in; what it has in the end is counted row by row.
 """
 
 import shutil
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from support.bridging import BridgeProcess, FakeStation, bridge_here
-from support.delivered import NADIA, PAUL, World, passages, world_in
+from support.bridging import BridgeProcess, bridge_here
+from support.delivered import NADIA, PAUL, World, hire, passages
 from support.echo import until
+from support.stations import FakeStation
 
 from bridge.config import load
 
 BEGIN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
 
 
 def check_in(station: FakeStation, employee: int, minute: int) -> tuple[int, str, None]:
@@ -29,12 +22,6 @@ def check_in(station: FakeStation, employee: int, minute: int) -> tuple[int, str
     at = BEGIN + timedelta(minutes=minute)
     station.badge(employee=employee, at=at)
     return employee, f"{at:%Y-%m-%d %H:%M:%S}", None
-
-
-def hire(world: World, count: int) -> list[int]:
-    database = world.odoo.database
-    with database.transaction():
-        return [database.create("hr.employee", {"name": f"E{n}"}) for n in range(count)]
 
 
 def correct(world: World, employee: int, *, at: datetime | None) -> None:
@@ -65,7 +52,7 @@ async def test_a_lost_folder_undoes_no_correction_in_odoo(world: World) -> None:
         correct(world, NADIA, at=BEGIN - timedelta(minutes=5))
         correct(world, PAUL, at=None)
         lose(world)
-        (third,) = hire(world, 1)
+        (third,) = hire(world.odoo, 1)
         new = check_in(station, third, 10)
         async with bridge_here(load(world.config)):
             await station.settled()
@@ -111,7 +98,7 @@ async def test_an_older_copy_of_the_folder_undoes_no_correction_in_odoo(world: W
         correct(world, PAUL, at=None)
         lose(world)
         shutil.copytree(copy, world.folder / "inbox")
-        (third,) = hire(world, 1)
+        (third,) = hire(world.odoo, 1)
         new = check_in(station, third, 10)
         async with bridge_here(load(world.config)):
             await station.settled()
@@ -126,7 +113,7 @@ async def test_a_card_that_is_put_back_loses_no_fact(world: World, since: int) -
     """Five facts were made since its image, and are done; then `since` others with the network
     away. Those have an epoch of their own.
     """
-    crowd = hire(world, 5 + 5 + since)
+    crowd = hire(world.odoo, 5 + 5 + since)
     expected = []
     async with bridge_here(load(world.config)):
         async with world.station() as station:
@@ -146,7 +133,7 @@ async def test_a_card_that_is_put_back_loses_no_fact(world: World, since: int) -
 
 async def test_a_cloned_card_loses_no_fact_of_either(world: World) -> None:
     """Two stations of one name, from one image, which send in turns and both hear every ack."""
-    crowd = hire(world, 45)
+    crowd = hire(world.odoo, 45)
     expected = []
     async with bridge_here(load(world.config)), world.station() as first:
         expected += [check_in(first, who, n) for n, who in enumerate(crowd[:5])]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.bridging import KEY, FakeStation, bridge_here, write_config
+from support.bridging import KEY, bridge_here, write_config
 from support.broker import Mosquitto, mosquitto
+from support.stations import FakeStation
 
 from bridge.config import load
 from bridge.standin import StandIn

@@ -5,17 +5,16 @@ import base64
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.bridging import bridge_here, uuid7
-from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages, world_in
+from support.bridging import bridge_here
+from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages
 from support.echo import until
 from support.fault_broker import FaultBroker
+from support.stations import uuid7
 
 from bridge import control, patience
 from bridge.config import load
@@ -24,12 +23,6 @@ from bridge.post import Post
 from bridge.site import Site
 from bridge.status import status
 from durable.errors import StoreFull
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
 
 
 async def test_a_badge_becomes_an_attendance_and_the_station_is_told(world: World) -> None:
@@ -151,14 +144,14 @@ async def test_the_broker_forgets_everything_and_nothing_is_lost(world: World) -
 
 
 async def test_a_full_disk_holds_the_stations_back_and_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bridge.patience.AGAIN_S", 0.2)
     with monkeypatch.context() as full:
         full.setattr("bridge.intake.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
         async with bridge_here(load(world.config)), world.station() as station:
             expected = passages(station, 4)
-            await asyncio.sleep(1.5)
+            await until(lambda: "store.full" in caplog.text)
             assert station.ack.get().stored == 0
             full.undo()
             ack = await station.settled()

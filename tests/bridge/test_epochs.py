@@ -1,12 +1,9 @@
 """What station and bridge tell each other of epochs, and what follows for the facts."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bridging import uuid7
 from support.inboxes import (
     HERE,
     KEY,
@@ -16,25 +13,19 @@ from support.inboxes import (
     keeps,
     of_epoch,
     oldest,
-    opened,
     photo,
     replay,
     sql,
     state,
     stored,
 )
+from support.stations import uuid7
 
 from bridge import epochs
 from bridge.inbox import Inbox
 from bridge.intake import LOST
 from bridge.ledger import Gap, Item, Told
 from mqtt.messages import EpochKept
-
-
-@pytest.fixture
-async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
-    async with opened(tmp_path / "inbox") as inbox:
-        yield inbox
 
 
 async def listed(inbox: Inbox) -> list[str]:

@@ -6,19 +6,19 @@ import random
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.bridging import bridge_here, uuid7
-from support.delivered import NADIA, PAUL, World, world_in
+from support.bridging import bridge_here
+from support.delivered import NADIA, PAUL, World, hire
 from support.echo import until
 from support.inboxes import (
     CLOCK,
     HERE,
     KEY,
     blob,
+    broken_disk,
     count,
     fact,
     keeps,
@@ -29,6 +29,7 @@ from support.inboxes import (
     stored,
 )
 from support.inboxes import state as told
+from support.stations import uuid7
 
 from bridge import blobs, intake, strays
 from bridge.config import load
@@ -39,18 +40,6 @@ from bridge.site import ASKED_S
 from bridge.together import Together
 from mqtt.link import Outgoing
 from mqtt.messages import EpochKept
-
-
-@pytest.fixture
-async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
-    async with opened(tmp_path / "inbox") as inbox:
-        yield inbox
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
 
 
 def garbage(number: int, size: int = 100, station: str = "entree") -> Item:
@@ -127,11 +116,6 @@ async def test_nothing_that_a_station_sends_makes_the_inbox_scan_a_table(inbox: 
     assert not scans
 
 
-def hire(world: World) -> list[int]:
-    with world.odoo.database.transaction():
-        return [world.odoo.database.create("hr.employee", {"name": "Third"})]
-
-
 async def test_garbage_of_one_station_holds_no_other_up(world: World) -> None:
     """A megabyte each, none of it a fact."""
     async with (
@@ -159,7 +143,7 @@ async def test_garbage_of_one_station_holds_no_other_up(world: World) -> None:
             await session.publish(Outgoing(bad.topics.did("edged-bridge"), answer))
             await session.publish(Outgoing(bad.topics.state, answer, retain=True))
             await session.publish(Outgoing(bad.topics.ask("directory"), answer))
-        (third,) = hire(world)
+        (third,) = hire(world.odoo, 1)
         good.badge(employee=third)
         await good.settled()
     assert [row[0] for row in world.attendances()] == [NADIA, PAUL, third]
@@ -299,13 +283,10 @@ async def test_a_blob_is_kept_again_when_its_batch_had_failed(
     """Its file may be there already: nothing depends on that."""
     one = uuid7()
 
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
     with monkeypatch.context() as failing:
-        failing.setattr(intake.Intake, "_take_fact", full)
+        failing.setattr(intake.clocks, "take", broken_disk)
         with pytest.raises(sqlite3.OperationalError):
-            await inbox.store([blob(one, b"jpeg"), fact(1)])
+            await inbox.store([blob(one, b"jpeg"), fact(1, "clock", CLOCK)])
     await inbox.store([blob(one, b"jpeg"), photo(1, b"jpeg", one)])
     assert await stored(inbox) == 1
 

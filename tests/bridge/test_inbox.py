@@ -2,28 +2,34 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.bridging import uuid7
-from support.inboxes import AT, CLOCK, HERE, KEY, count, fact, of_epoch, oldest, opened, sql, stored
+from support.inboxes import (
+    AT,
+    CLOCK,
+    HERE,
+    KEY,
+    broken_disk,
+    count,
+    fact,
+    of_epoch,
+    oldest,
+    opened,
+    sql,
+    stored,
+)
+from support.stations import uuid7
 
 from bridge import intake
 from bridge.inbox import UNREADABLE, Inbox, parked_in
 from bridge.intake import UNREADABLE_TRIES
 from bridge.ledger import Gap, Item
 from durable.errors import StoreBusy, StoreFull
-
-
-@pytest.fixture
-async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
-    inbox = await Inbox.open(tmp_path / "inbox")
-    yield inbox
-    await inbox.close()
 
 
 async def test_only_the_next_number_is_taken(inbox: Inbox) -> None:
@@ -210,11 +216,8 @@ async def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
 async def test_a_batch_that_fails_is_not_kept_in_part_and_leaves_the_next_one_possible(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
     with monkeypatch.context() as failing:
-        failing.setattr(intake.clocks, "take", full)
+        failing.setattr(intake.clocks, "take", broken_disk)
         with pytest.raises(sqlite3.OperationalError):
             await inbox.store([fact(1), fact(2, "clock", CLOCK)])
     assert await count(inbox, "waiting") == 0

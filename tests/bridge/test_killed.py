@@ -3,22 +3,14 @@
 import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from support.bridging import BridgeProcess, FakeStation
-from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages, world_in
+from support.bridging import BridgeProcess
+from support.delivered import CAMILLE, NADIA, PAUL, World, jpeg, passages
+from support.stations import FakeStation
 
 from bridge.odoo import to_odoo
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
-
 
 STEPS = [
     "before:bridge.inbox:Inbox.store:1",

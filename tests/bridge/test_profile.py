@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from support.bridging import KEY, bridge_here, write_config
-from support.bridging import FakeStation as Station
 from support.broker import mosquitto
 from support.inboxes import opened, sql
+from support.stations import FakeStation as Station
 
 from bridge import effects, profile
 from bridge.config import ConfigError, MembersTable, ProductsTable, load

@@ -1,83 +1,83 @@
 """What is asked of stations, how often, and which answers count."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from support.bridging import during
 from support.echo import until
+from support.fault_broker import FaultBroker
 
 from bridge import replay
 from bridge.ledger import Gap, Station, Told
 from bridge.replay import Replays, all_epochs, read_answer, replayed, state_of
+from mqtt.link import Session
 from mqtt.messages import EpochKept
 
 HERE = Station("demo", "entree")
 ONE, TWO = Gap(HERE, "e1", 5), Gap(HERE, "e2", 1)
 
 
-class Sent:
-    """A session that only remembers what was published."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-
-    async def publish(self, message: Any) -> None:
-        self.asked.append((message.topic, json.loads(message.body)["args"]))
+@asynccontextmanager
+async def asking(session: Session, every_s: float) -> AsyncIterator[Replays]:
+    replays = Replays("root", "client", every_s=every_s)
+    async with during(replays.run(session)):
+        yield replays
 
 
 @pytest.fixture
-def session() -> Sent:
-    return Sent()
+async def replays(session: Session) -> AsyncIterator[Replays]:
+    async with asking(session, 0.03) as replays:
+        yield replays
 
 
-@pytest.fixture
-async def replays(session: Sent) -> AsyncIterator[Replays]:
-    replays = Replays("root", "client", every_s=0.03)
-    task = asyncio.create_task(replays.run(session))  # type: ignore[arg-type]
-    yield replays
-    task.cancel()
-    await asyncio.wait({task})
+def asked(listener: FaultBroker) -> list[tuple[str, dict[str, Any]]]:
+    return [(topic, json.loads(body)["args"]) for topic, body in listener.messages]
 
 
 def answer(**fields: Any) -> Any:
     return read_answer(json.dumps(fields).encode())
 
 
-async def test_gaps_of_several_epochs_are_asked_for(replays: Replays, session: Sent) -> None:
+async def test_gaps_of_several_epochs_are_asked_for(
+    replays: Replays, listener: FaultBroker, session: Session
+) -> None:
     replays.note((HERE, "e1"), ONE)
     replays.note((HERE, "e2"), TWO)
-    await until(lambda: len(session.asked) >= 4)
+    await until(lambda: len(asked(listener)) >= 4)
     topic = "root/demo/entree/do/outbox/replay"
-    assert session.asked[:2] == [
+    assert asked(listener)[:2] == [
         (topic, {"epoch": "e1", "from": 5}),
         (topic, {"epoch": "e2", "from": 1}),
     ]
     replays.note((HERE, "e1"), None)
-    already = len(session.asked)
-    await until(lambda: len(session.asked) > already)
-    assert {args["epoch"] for _, args in session.asked[already:]} == {"e2"}
+    await session.subscribe("a round trip")
+    already = len(asked(listener))
+    await until(lambda: len(asked(listener)) > already)
+    assert {args["epoch"] for _, args in asked(listener)[already:]} == {"e2"}
 
 
-async def test_a_gap_that_closes_at_once_is_not_asked_for(session: Sent) -> None:
+async def test_a_gap_that_closes_at_once_is_not_asked_for(
+    listener: FaultBroker, session: Session
+) -> None:
     """A station sends again by itself what was lost on the way."""
     assert (replay.EVERY_S, replay.RARELY_S, replay.EXPIRY_S) == (3, 60, 30)
-    replays = Replays("root", "client", every_s=0.3)
-    replays.note((HERE, "e1"), ONE)
-    task = asyncio.create_task(replays.run(session))  # type: ignore[arg-type]
-    replays.note((HERE, "e1"), None)
-    replays.note((HERE, "e2"), TWO)
-    await until(lambda: session.asked)
-    assert [args["epoch"] for _, args in session.asked] == ["e2"]
-    task.cancel()
-    await asyncio.wait({task})
+    async with asking(session, 0.3) as replays:
+        replays.note((HERE, "e1"), ONE)
+        replays.note((HERE, "e1"), None)
+        replays.note((HERE, "e2"), TWO)
+        await until(lambda: asked(listener))
+        assert [args["epoch"] for _, args in asked(listener)] == ["e2"]
 
 
-async def test_what_was_asked_is_open_until_it_is_answered(replays: Replays, session: Sent) -> None:
+async def test_what_was_asked_is_open_until_it_is_answered(
+    replays: Replays, listener: FaultBroker
+) -> None:
     replays.note((HERE, "e1"), ONE)
     assert replays.unanswered() == set()
-    await until(lambda: session.asked)
+    await until(lambda: asked(listener))
     assert replays.unanswered() == {(HERE, "e1")}
     replays.answered((HERE, "e1"))
     assert replays.unanswered() == set()
@@ -85,12 +85,12 @@ async def test_what_was_asked_is_open_until_it_is_answered(replays: Replays, ses
 
 
 async def test_what_was_asked_is_open_no_longer_than_the_question_lives(
-    replays: Replays, session: Sent, monkeypatch: pytest.MonkeyPatch
+    replays: Replays, listener: FaultBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After that the station never got it, and an answer cannot come any more."""
     monkeypatch.setattr("bridge.replay.EXPIRY_S", 0)
     replays.note((HERE, "e1"), ONE)
-    await until(lambda: session.asked)
+    await until(lambda: asked(listener))
     assert replays.unanswered() == set()
 
 

@@ -1,112 +1,75 @@
 """Files of other bridges and damaged ones: what opens, and what is a sentence."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.bridging import bridge_here, uuid7, write_config
+from support.bridging import bridge_here, write_config
+from support.damage import change, spoil
 from support.inboxes import HERE, count, fact, of_epoch, opened, sql, stored
+from support.released import dumps, restore, version
+from support.stations import uuid7
 
+from bridge import schema
 from bridge.config import load
 from bridge.inbox import Inbox, parked_in
+from bridge.ledger import Item
 from bridge.main import CannotOpen
-from bridge.schema import STRAY_BYTES
-from durable.errors import StoreError, StoreTooNew
+from bridge.schema import MIGRATIONS, STRAY_BYTES
+from durable.errors import StoreError, StoreFull, StoreTooNew
 
-VERSION_1 = """
-CREATE TABLE IF NOT EXISTS streams (
-    stream INTEGER PRIMARY KEY, site TEXT NOT NULL, station TEXT NOT NULL, epoch TEXT NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0, boot TEXT NOT NULL DEFAULT '', heard INTEGER NOT NULL,
-    UNIQUE (site, station, epoch)) STRICT;
-CREATE TABLE IF NOT EXISTS facts (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-    stream INTEGER NOT NULL REFERENCES streams, seq INTEGER NOT NULL,
-    site TEXT NOT NULL, station TEXT NOT NULL, kind TEXT NOT NULL, boot TEXT NOT NULL,
-    body BLOB NOT NULL, received INTEGER NOT NULL,
-    state INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
-    why TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '',
-    UNIQUE (stream, seq)) STRICT;
-CREATE INDEX IF NOT EXISTS unsettled ON facts (site, n) WHERE state = 0;
-CREATE INDEX IF NOT EXISTS by_state ON facts (stream, state, seq) WHERE state IN (0, 1, 3);
-CREATE TABLE IF NOT EXISTS holes (
-    stream INTEGER NOT NULL REFERENCES streams, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    found INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS clocks (
-    site TEXT NOT NULL, station TEXT NOT NULL, boot TEXT NOT NULL,
-    up INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (site, station, boot)) STRICT;
-CREATE TABLE IF NOT EXISTS record (
-    id TEXT PRIMARY KEY, site TEXT NOT NULL, station TEXT NOT NULL, kind TEXT NOT NULL,
-    boot TEXT NOT NULL, up INTEGER NOT NULL, clock TEXT NOT NULL, at INTEGER NOT NULL,
-    data TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS record_at ON record (site, kind, at);
-CREATE TABLE IF NOT EXISTS strays (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT NOT NULL, station TEXT NOT NULL,
-    what TEXT NOT NULL, why TEXT NOT NULL, body BLOB NOT NULL, received INTEGER NOT NULL) STRICT;
-"""
-"""What the first bridge ran at each start, before `PRAGMA user_version = 1`."""
+RELEASED = dumps(__file__)
+"""Each holds six facts: done, waiting, parked, held, dropped, waiting; a clock fact of an epoch
+before them, a hole, a record, and a stray of 5,000 bytes."""
+released = pytest.mark.parametrize("dump", RELEASED, ids=lambda path: path.stem)
 
 
-def file_of_version_1(folder: Path) -> None:
-    """Six facts: done, waiting, parked, held, dropped, waiting; a hole, a record, a clock, a large
-    stray.
-    """
-    with closing(sqlite3.connect(folder / "inbox.sqlite", isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(VERSION_1)
-        db.execute("PRAGMA user_version = 1")
-        db.execute("INSERT INTO streams VALUES (1, 'demo', 'entree', 'e1', 8, 'b1', 1)")
-        db.execute("INSERT INTO streams VALUES (2, 'demo', 'entree', 'e0', 0, '', 0)")
-        for seq, state in ((3, 2), (4, 0), (5, 3), (6, 1), (7, 4), (8, 0)):
-            body = fact(seq, id=f"00000000-0000-7000-a000-00000000000{seq}").body
-            db.execute(
-                "INSERT INTO facts (id, stream, seq, site, station, kind, boot, body, received,"
-                " state, why) VALUES (?, 1, ?, 'demo', 'entree', 'label', 'b1', ?, 7, ?, ?)",
-                (f"00000000-0000-7000-a000-00000000000{seq}", seq, body, state, "x" * (state == 3)),
-            )
-        db.execute("INSERT INTO holes VALUES (1, 1, 2, 5)")
-        db.execute("INSERT INTO clocks VALUES ('demo', 'entree', 'b1', 5, 6)")
-        db.execute(
-            "INSERT INTO record VALUES ('r', 'demo', 'entree', 'label', 'b1', 1, 'synced', 2, '{}')"
-        )
-        db.execute(
-            "INSERT INTO strays VALUES (1, 'demo', 'entree', 'fact', 'not an envelope', ?, 9)",
-            (b"\x00" * 100_000,),
-        )
+def test_there_is_one_of_each_version() -> None:
+    assert [version(dump) for dump in RELEASED] == [*range(1, len(MIGRATIONS) + 1)]
 
 
-async def test_a_file_of_the_first_version_opens_with_all_that_it_holds(tmp_path: Path) -> None:
-    file_of_version_1(tmp_path)
+@released
+async def test_a_file_of_a_released_version_opens_with_all_that_it_holds(
+    tmp_path: Path, dump: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    restore(dump, tmp_path / "inbox.sqlite")
     assert [parked.seq for parked in parked_in(tmp_path)] == [5], "also before it is migrated"
     async with opened(tmp_path) as inbox:
         assert await inbox.counts("demo") == {
-            "waiting": 2, "held": 1, "done": 1, "parked": 1, "dropped": 1, "strays": 1, "holes": 1,
+            "waiting": 2, "held": 1, "done": 2, "parked": 1, "dropped": 1, "strays": 1, "holes": 1,
         }  # fmt: skip
         ack = await of_epoch(inbox)
-        assert (ack.stored, ack.done, [(p.seq, p.why) for p in ack.parked]) == (8, 3, [(5, "x")])
+        parked = [(one.seq, one.why) for one in ack.parked]
+        assert (ack.stored, ack.done, parked) == (8, 3, [(5, "refused")])
         assert [waiting.envelope.seq for waiting in await inbox.waiting("demo", 9)] == [4, 8]
-        await inbox.store([fact(9)])
-        assert await stored(inbox) == 9
+        assert await sql(inbox, "SELECT data FROM record") == [('{"net_g": 482}',)]
         assert await sql(inbox, "SELECT length(body), length(digest) FROM strays") == [
             (STRAY_BYTES, 64)
         ]
         assert await inbox.leftovers() == [HERE]
+        await inbox.store([fact(9)])
+        assert await stored(inbox) == 9
+    assert "changed by the disk" not in caplog.text
 
 
-async def test_a_stray_of_the_first_version_is_known_when_it_comes_again(tmp_path: Path) -> None:
-    file_of_version_1(tmp_path)
+@released
+async def test_a_stray_of_a_released_version_is_known_when_it_comes_again(
+    tmp_path: Path, dump: Path
+) -> None:
+    restore(dump, tmp_path / "inbox.sqlite")
     async with opened(tmp_path) as inbox:
-        item = fact(1)
-        again = type(item)("demo", "entree", "fact", "label", b"\x00" * 100_000)
-        await inbox.store([again])
+        await inbox.store([Item("demo", "entree", "fact", "label", b"\0" * 5000)])
         assert await count(inbox, "strays") == 1
 
 
-async def test_opening_twice_migrates_once(tmp_path: Path) -> None:
-    file_of_version_1(tmp_path)
+@released
+async def test_opening_twice_migrates_once(tmp_path: Path, dump: Path) -> None:
+    restore(dump, tmp_path / "inbox.sqlite")
     for _ in range(2):
         async with opened(tmp_path) as inbox:
-            assert await sql(inbox, "PRAGMA user_version") == [(2,)]
+            assert await sql(inbox, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 
 
 async def test_an_inbox_of_a_newer_bridge_is_left_alone_and_is_a_sentence(tmp_path: Path) -> None:
@@ -150,26 +113,28 @@ async def test_a_damaged_inbox_is_a_sentence(tmp_path: Path, damage: str) -> Non
 async def test_an_inbox_that_finds_itself_damaged_is_looked_through_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = []
-    real = __import__("bridge.schema", fromlist=["sound"]).sound
+    """Also where the disk gives the right bytes again at that time."""
+    looked: list[bool] = []
+    real = schema.sound
 
-    def sound(db: sqlite3.Connection, first: tuple[str, ...], *, thorough: bool) -> bool:
+    def noted(db: sqlite3.Connection, first: Sequence[str], *, thorough: bool) -> bool:
         looked.append(thorough)
-        return bool(real(db, first, thorough=thorough))
+        return real(db, first, thorough=thorough)
 
-    monkeypatch.setattr("bridge.schema.sound", sound)
+    monkeypatch.setattr(schema, "sound", noted)
+    file = tmp_path / "inbox.sqlite"
+    async with opened(tmp_path):
+        pass
+    right = file.read_bytes()
     async with opened(tmp_path) as inbox:
-        inbox._writer.note_damage(broken())
+        spoil(file, "strays")
+        with pytest.raises(StoreFull, match=r"store\.corrupted"):
+            await inbox.store([Item("demo", "entree", "fact", "label", b"\0")])
+    file.write_bytes(right)
     for _ in range(2):
         async with opened(tmp_path):
             pass
-    assert looked == [False, True, False]
-
-
-def broken() -> Exception:
-    error = sqlite3.DatabaseError("database disk image is malformed")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+    assert looked == [False, False, True, False]
 
 
 async def test_two_bridges_of_one_folder_are_a_sentence(tmp_path: Path) -> None:
@@ -181,7 +146,7 @@ async def test_two_bridges_of_one_folder_are_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    "what",
     [
         "stored = 6",
         "stored = 1",
@@ -192,14 +157,12 @@ async def test_two_bridges_of_one_folder_are_a_sentence(tmp_path: Path) -> None:
     ],
 )
 async def test_an_epoch_that_the_disk_has_changed_swallows_no_fact(
-    tmp_path: Path, change: str
+    tmp_path: Path, what: str
 ) -> None:
     """A number too high would take the next facts for resends, or for done in Odoo."""
     async with opened(tmp_path) as inbox:
         await inbox.store([fact(1), fact(2)])
-    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as connection:
-        connection.execute(f"UPDATE streams SET {change}")
-        connection.commit()
+    assert change(tmp_path / "inbox.sqlite", f"UPDATE streams SET {what}")
     async with opened(tmp_path) as inbox:
         assert (await of_epoch(inbox)).stored == 2
         await inbox.store([fact(3), fact(4)])

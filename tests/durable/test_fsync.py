@@ -5,9 +5,7 @@ fsync; only a power cut could, or the list of system calls.
 """
 
 import asyncio
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from support.daemons import STATION, Daemon
 from support.echo import until
-from support.hands import Hands
 from support.stores import opened
 from support.strace import (
     ROOT,
@@ -36,14 +34,7 @@ from edged.transfer import kept_facts
 CHILD = Path(__file__).with_name("promises.py")
 STORE_LOG = "sync edged.sqlite-wal"
 INBOX_LOG = "sync inbox.sqlite-wal"
-STATION = """
-[station]
-site = "demo"
-name = "borne-1"
-data = "{data}"
-clock = "trusted"
-[kiosk]
-port = 0
+DOOR = """
 [badge_reader.door]
 driver = "serial-scanner"
 port = "{door}"
@@ -138,23 +129,23 @@ def test_the_folder_of_photos_is_on_the_disk_before_one_is(
 async def test_a_badge_at_the_door_of_a_running_station(folder: Path, tmp_path: Path) -> None:
     master, slave = os.openpty()
     file, trace = tmp_path / "station.toml", tmp_path / "trace"
-    file.write_text(STATION.format(data=folder, door=os.ttyname(slave)))
-    daemon = await asyncio.create_subprocess_exec(
+    text = STATION + DOOR
+    file.write_text(text.format(data=folder, port=0, door=os.ttyname(slave)))
+    process = await asyncio.create_subprocess_exec(
         *strace(trace), sys.executable, "-m", "edged", "run", "-c", str(file),
         env=environment(), cwd=ROOT, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+    daemon = Daemon(process)
     try:
-        url = await _ready(daemon)
-        async with asyncio.timeout(60):
-            while not await _is_up(url):
-                await asyncio.sleep(0.05)
+        await daemon.ready()
+        await daemon.device_is("door", "up")
         for number, badge in enumerate(BADGES, start=1):
             os.write(master, f"{badge}\r".encode())
             await until(partial(_holds, folder, number), seconds=60)
     finally:
         with suppress(ProcessLookupError):
             os.kill(int(trace.read_text().split()[0]), signal.SIGTERM)
-        await daemon.wait()
+        await process.wait()
         os.close(master)
         os.close(slave)
     calls = called(trace)
@@ -164,23 +155,6 @@ async def test_a_badge_at_the_door_of_a_running_station(folder: Path, tmp_path: 
     )
     assert STORE_LOG in durable(calls[first:second])
     assert durable(calls[second:third]) == [STORE_LOG]
-
-
-async def _ready(daemon: asyncio.subprocess.Process) -> str:
-    assert daemon.stderr is not None
-    said = ""
-    async with asyncio.timeout(60):
-        while line := (await daemon.stderr.readline()).decode():
-            said += line
-            if found := re.search(r"ready: (http://\S+)/", line):
-                return found[1]
-    raise AssertionError(said)
-
-
-async def _is_up(url: str) -> bool:
-    async with Hands.client() as client:
-        told = json.loads((await client.get(f"{url}/status.json")).text)
-    return [device["state"] for device in told["devices"]] == ["up"]
 
 
 def _holds(folder: Path, facts: int) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.root import needs_root
 from support.strace import environment
 
 from durable.errors import StoreFull
@@ -16,8 +17,6 @@ from durable.owner import as_owner
 
 NOBODY = pwd.getpwnam("nobody")
 NAMELESS = 54321
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def me() -> tuple[object, ...]:
     return os.getresuid(), os.getresgid(), sorted(os.getgroups())
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize(("uid", "gid"), [(NOBODY.pw_uid, NOBODY.pw_gid), (NAMELESS, NAMELESS)])
 def test_what_root_makes_belongs_to_the_folders_owner(reachable: Path, uid: int, gid: int) -> None:
     folder = reachable / "data"
@@ -54,7 +53,7 @@ def test_what_root_makes_belongs_to_the_folders_owner(reachable: Path, uid: int,
     (reachable / "root's again").touch()
 
 
-@as_root
+@needs_root
 def test_root_is_root_again_after_an_error(reachable: Path) -> None:
     os.chown(reachable, NAMELESS, NAMELESS)
     before = me()
@@ -63,7 +62,7 @@ def test_root_is_root_again_after_an_error(reachable: Path) -> None:
     assert me() == before
 
 
-@as_root
+@needs_root
 def test_a_missing_folder_belongs_to_who_owns_what_it_stands_in(reachable: Path) -> None:
     os.chown(reachable, NAMELESS, NAMELESS)
     with as_owner(reachable / "bridge" / "inbox"):
@@ -71,7 +70,7 @@ def test_a_missing_folder_belongs_to_who_owns_what_it_stands_in(reachable: Path)
     assert (reachable / "bridge" / "inbox").stat().st_uid == NAMELESS
 
 
-@as_root
+@needs_root
 def test_a_missing_folder_belongs_to_the_user_whose_home_it_is(
     reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +83,7 @@ def test_a_missing_folder_belongs_to_the_user_whose_home_it_is(
     assert (reachable / "lib").stat().st_uid == 0
 
 
-@as_root
+@needs_root
 def test_roots_own_folder_changes_nothing(tmp_path: Path) -> None:
     before = me()
     with as_owner(tmp_path / "not there yet"):
@@ -92,7 +91,7 @@ def test_roots_own_folder_changes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "not there yet").exists()
 
 
-@as_root
+@needs_root
 def test_a_root_that_may_not_change_its_user_is_told(reachable: Path) -> None:
     """As in a container without that right."""
     os.chown(reachable, NAMELESS, NAMELESS)
@@ -108,16 +107,21 @@ def test_a_root_that_may_not_change_its_user_is_told(reachable: Path) -> None:
     assert f"StoreError: store.permission path={reachable}" in told.stderr
 
 
-def test_who_is_not_root_stays_who_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    before = me()
-    with as_owner(tmp_path):
+def test_who_is_not_root_stays_who_they_are(reachable: Path) -> None:
+    if was_root := os.geteuid() == 0:
+        os.chown(reachable, NAMELESS, NAMELESS)
+        os.seteuid(NOBODY.pw_uid)
+    try:
+        before = me()
+        with as_owner(reachable):
+            assert me() == before
         assert me() == before
+    finally:
+        if was_root:
+            os.seteuid(0)
 
 
-@as_root
+@needs_root
 def test_a_home_that_cannot_be_made_is_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.damage import damage
 from support.strace import environment
 
 from durable.errors import StoreError, StoreTooNew
-from durable.sqlite import connect_reader, connect_writer, migrate, snapshot, sound, version
+from durable.sqlite import (
+    Migration,
+    connect_reader,
+    connect_writer,
+    migrate,
+    snapshot,
+    sound,
+    version,
+)
 
 FIRST = ("CREATE TABLE a(x)",)
 SECOND = ("CREATE TABLE b(x)", "INSERT INTO b VALUES(1)")
@@ -34,12 +43,10 @@ def test_a_step_is_made_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [(*SECOND, broken), (*SECOND, "no SQL")])
-def test_a_step_that_fails_halfway_leaves_the_one_before(
-    tmp_path: Path, step: tuple[object, ...]
-) -> None:
+def test_a_step_that_fails_halfway_leaves_the_one_before(tmp_path: Path, step: Migration) -> None:
     connection = connect_writer(tmp_path / "s.sqlite")
     with pytest.raises((ValueError, sqlite3.OperationalError)):
-        migrate(connection, [FIRST, step])  # type: ignore[list-item]
+        migrate(connection, [FIRST, step])
     assert not connection.in_transaction
     assert (version(connection), tables(connection)) == (1, {"a"})
     migrate(connection, [FIRST, SECOND])
@@ -126,9 +133,23 @@ def test_a_damaged_page_is_not_sound(tmp_path: Path, thorough: bool) -> None:
     connection.executemany("INSERT INTO a VALUES(?)", ((f"{n:0200}",) for n in range(200)))
     assert sound(connection, thorough=thorough)
     connection.close()
-    content = bytearray(file.read_bytes())
-    content[3 * 4096 : 3 * 4096 + 64] = b"\xff" * 64
-    file.write_bytes(content)
+    damage(file, at=3 * 4096, length=64)
     connection = connect_writer(file)
     assert not sound(connection, thorough=thorough)
+    connection.close()
+
+
+def test_the_quick_look_gives_up_in_time_and_the_thorough_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.sqlite"
+    connection = connect_writer(file)
+    migrate(connection, [FIRST])
+    connection.executemany("INSERT INTO a VALUES(?)", ((f"{n:0500}",) for n in range(5000)))
+    connection.close()
+    damage(file, at=file.stat().st_size - 4096)
+    connection = connect_writer(file)
+    monkeypatch.setattr("durable.sqlite._QUICK_CHECK_S", 0.0)
+    assert sound(connection, thorough=False)
+    assert not sound(connection, thorough=True)
     connection.close()

@@ -5,18 +5,15 @@ import json
 import socket
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.bridging import uuid7
+from support.daemons import edged
+from support.inboxes import parked_facts
 from support.stores import fact
 
 from bridge.config import load
-from bridge.inbox import Inbox
-from bridge.ledger import Item
 from edged.demo.workbench import Workbench
-from mqtt.messages import Envelope
 from store import Store
 
 STATION = """
@@ -54,16 +51,6 @@ def station(tmp_path: Path, bench: Workbench) -> Path:
     file = tmp_path / "station.toml"
     file.write_text(STATION.format(data=tmp_path / "data", **bench.urls))
     return file
-
-
-async def edged(*arguments: str | Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "edged", *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 # --- check -----------------------------------------------------------------------------------
@@ -372,27 +359,17 @@ async def test_a_parked_fact_is_one_line_with_odoos_own_words(tmp_path: Path) ->
 
     file = write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
     assert "[mqtt]" not in file.read_text()
-    inbox = await Inbox.open(load(file).inbox.folder)
-    for seq in (1, 2):
-        envelope = Envelope(
-            id=uuid7(), epoch="e", seq=seq, at=datetime(2026, 11, 20, tzinfo=UTC), clock="synced",
-            boot="b", up=seq, kind="label", data={},
-        )  # fmt: skip
-        body = envelope.model_dump_json().encode()
-        await inbox.store([Item("demo", "borne-1", "fact", "label", body)])
-        (waiting,) = await inbox.waiting("demo", 1)
-        await inbox.park(waiting, "hr.attendance.load: refused", "Il manque\n\nl’employé.\n")
-    first, second = await inbox.parked()
-    await inbox.close()
+    words = "hr.attendance.load: refused", "Il manque\n\nl’employé.\n"
+    first, second = await parked_facts(load(file).inbox.folder, *words, count=2)
     status, out, err = await edged("bridge", "--parked", "-c", file)
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines] == [first.id, second.id]
+    assert [line.split()[0] for line in lines] == [first, second]
     for line in lines:
         assert line.endswith("label: hr.attendance.load: refused: Il manque l’employé.")
     assert (await edged("bridge", "--check", "-c", file))[0] == 0
-    assert (await edged("bridge", "--retry", first.id, "-c", file))[0] == 0
-    assert (await edged("bridge", "--drop", second.id, "-c", file))[0] == 0
+    assert (await edged("bridge", "--retry", first, "-c", file))[0] == 0
+    assert (await edged("bridge", "--drop", second, "-c", file))[0] == 0
     assert await edged("bridge", "--parked", "-c", file) == (0, "", "")
     status, _, err = await edged("bridge", "-c", file)
     assert status == 2

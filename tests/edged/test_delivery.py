@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +12,7 @@ from support.fault_broker import FaultBroker
 from support.stores import ack, fact
 from support.uplinks import BASE, settled, uplinked
 
-from edged.delivery import Delivery
-from mqtt.link import Gone, Outgoing, Reason
 from mqtt.messages import Parked
-from mqtt.topics import StationTopics
 from store import Store
 
 
@@ -49,17 +44,6 @@ async def test_a_puback_does_not_let_a_fact_go(
         bridge.answering = True
         await bridge.until(lambda: bridge.received >= 3)
         await settled(store, 1)
-
-
-async def test_a_new_fact_does_not_wait_for_an_unanswered_one(
-    tmp_path: Path, broker: Mosquitto, store: Store
-) -> None:
-    async with bridging(broker.url) as bridge, uplinked(tmp_path, broker.url, store):
-        bridge.answering = False
-        await store.outbox.put("badge", fact(1))
-        await bridge.until(lambda: bridge.received == 1)
-        await store.outbox.put("badge", fact(2))
-        await bridge.until(lambda: bridge.seqs == [1, 2], seconds=1.5)
 
 
 async def test_a_lost_fact_is_sent_again_however_many_new_ones_come(
@@ -279,120 +263,3 @@ async def test_a_backlog_larger_than_the_window_drains(
         assert bridge.seqs == list(range(1, facts + 1))
         assert isinstance(bridge, Bridge)
         await settled(store, facts)
-
-
-# --- on a connection that is only a list -----------------------------------------------------
-
-
-class Wire:
-    """Takes whatever is published; nobody hears it."""
-
-    def __init__(self, *answers: Reason, ends_at_a_blob: bool = False) -> None:
-        self.sent: list[Outgoing] = []
-        self.over = asyncio.Event()
-        self._answers = list(answers)
-        self._ends_at_a_blob = ends_at_a_blob
-
-    async def publish(self, message: Outgoing) -> Reason:
-        self.sent.append(message)
-        if self._ends_at_a_blob and "/blob/" in message.topic:
-            self.over.set()
-            raise Gone
-        return self._answers.pop(0) if self._answers else Reason.OK
-
-    @property
-    def seqs(self) -> list[int]:
-        return [json.loads(message.body)["seq"] for message in self.sent]
-
-
-class Pauses:
-    """How many seconds the delivery would wait each time. The first `ends` pauses are over at once,
-    the others never end by themselves.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, ends: int = 0) -> None:
-        self.lengths: list[int] = []
-        self._ends, self._timeout_at = ends, asyncio.timeout_at
-        monkeypatch.setattr("edged.delivery.asyncio.timeout_at", self._pause)
-
-    def _pause(self, when: float | None) -> asyncio.Timeout:
-        if when is None:
-            return self._timeout_at(None)
-        self.lengths.append(round(when - asyncio.get_running_loop().time()))
-        return self._timeout_at(0 if len(self.lengths) <= self._ends else None)
-
-    async def until(self, number: int) -> None:
-        async with asyncio.timeout(20):
-            while len(self.lengths) < number:
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def sending(store: Store, wire: Wire) -> AsyncIterator[Delivery]:
-    delivery = Delivery(store.outbox, StationTopics("edged/v1", "demo", "borne-1"))
-    task = asyncio.create_task(delivery.run(wire))  # type: ignore[arg-type]
-    try:
-        yield delivery
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-async def test_the_pauses_between_resends_double_up_to_a_minute_until_there_is_progress(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(2)))
-    pauses, wire = Pauses(monkeypatch, ends=7), Wire()
-    async with sending(store, wire) as delivery:
-        await pauses.until(8)
-        await delivery.acknowledge(ack(store.outbox.epoch, stored=1))
-        await pauses.until(9)
-    assert pauses.lengths == [2, 4, 8, 16, 32, 60, 60, 60, 2]
-    assert wire.seqs == [1, 2] * 8
-
-
-async def test_a_window_is_two_hundred_facts_that_nobody_has_answered(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(450)))
-    pauses, wire = Pauses(monkeypatch), Wire()
-    async with sending(store, wire) as delivery:
-        await pauses.until(1)
-        assert wire.seqs == list(range(1, 201))
-        await delivery.acknowledge(ack(store.outbox.epoch, stored=30))
-        await pauses.until(2)
-        assert wire.seqs == list(range(1, 231))
-
-
-@pytest.mark.parametrize(
-    ("other", "key"), [(Reason.OK, "link.nobody"), (Reason.UNSPECIFIED, "link.facts_refused")]
-)
-async def test_why_facts_do_not_get_through_is_told_until_one_does(
-    store: Store, monkeypatch: pytest.MonkeyPatch, other: Reason, key: str
-) -> None:
-    await asyncio.gather(*(store.outbox.put("badge", fact(n)) for n in range(2)))
-    pauses, wire = Pauses(monkeypatch), Wire(Reason.NOBODY, other)
-    async with sending(store, wire) as delivery:
-        await pauses.until(1)
-        assert delivery.trouble.get() == key
-        assert not delivery.idle.get()  # all is sent, and nothing stored
-        await store.outbox.put("badge", fact(3))
-        await pauses.until(2)
-        assert delivery.trouble.get() == ""
-
-
-async def test_a_photo_that_got_through_once_has_all_its_tries_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store.outbox.put("badge", fact(1), attachment=b"portrait")
-    delivery = Delivery(store.outbox, StationTopics("edged/v1", "demo", "borne-1"))
-    pauses, blobs = Pauses(monkeypatch), 0
-    for ends in [True] * 4 + [False] + [True] * 5 + [False]:
-        wire, before = Wire(ends_at_a_blob=ends), len(pauses.lengths)
-        task = asyncio.create_task(delivery.run(wire))  # type: ignore[arg-type]
-        if not ends:
-            await pauses.until(before + 1)
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        blobs += sum("/blob/" in message.topic for message in wire.sent)
-    assert blobs == 4 + 1 + 5

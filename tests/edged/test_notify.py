@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from support.daemons import STATION
 from support.echo import until
 
 import edged.daemon
@@ -22,12 +23,7 @@ from kiosk.weighing import Weighing
 from mqtt.session import Session
 
 FED = b"WATCHDOG=1"
-STATION = """
-[station]
-site = "demo"
-name = "borne-1"
-data = "{data}"
-clock = "trusted"
+MORE = """
 [mqtt]
 url = "mqtt://127.0.0.1:1"
 [badge_reader.door]
@@ -42,8 +38,6 @@ port = "/dev/serial/by-id/none-3"
 [camera.portrait]
 driver = "mjpeg"
 url = "http://127.0.0.1:1/stream"
-[kiosk]
-port = 0
 [screens.entrance]
 reader = "door"
 [screens.scale]
@@ -120,7 +114,7 @@ def test_a_task_is_watched_before_its_first_sign_of_life(monkeypatch: pytest.Mon
 async def daemon(folder: Path) -> AsyncIterator[None]:
     """A station with all its screens and an uplink, whose devices and broker are all away."""
     file = folder / "station.toml"
-    file.write_text(STATION.format(data=folder / "data"))
+    file.write_text(STATION.format(data=folder / "data", port=0) + MORE)
     task = asyncio.create_task(edged.daemon._run(load(file)))
     try:
         yield

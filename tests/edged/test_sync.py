@@ -10,9 +10,9 @@ from support.bridges import Bridge, bridging
 from support.broker import Mosquitto
 from support.echo import until
 from support.fault_broker import FaultBroker
-from support.slow import slow_line
 from support.stores import AT, badge, catalogue, entry, fact, product
 from support.uplinks import BASE, settled, uplinked
+from support.wire import Wire
 
 from edged import sync
 from mqtt.digest import shard_digest
@@ -87,35 +87,35 @@ async def test_on_a_slow_line_facts_go_before_members_and_products(
     monkeypatch.setattr("edged.sync.FACTS_FIRST_S", 60.0)
     if holds:
         await store.directory.replace([e for group in many.shards.values() for e in group], AT)
-    async with bridging(broker.url) as bridge, slow_line(broker.port, rate=RATE) as line:
+    async with bridging(broker.url) as bridge, Wire(broker.port, rate=RATE) as line:
         await many.say(bridge)
         await say_catalogue(bridge, 2000)
         for n in range(10):
             await store.outbox.put("badge", fact(n))
         async with uplinked(tmp_path, line.url, store):
             await settled(store, 10)
-            assert line.received < 10_000
+            assert line.came_back < 10_000
             assert len(bridge.facts) == 10
             line.rate = None
             await until(lambda: store.directory.as_of == AT, seconds=50)
             assert store.directory.count == MANY
             await until(lambda: store.catalogue.current.get() is not None)
     if holds:
-        assert line.received < A_SHARD * 64, "what was here came again"
+        assert line.came_back < A_SHARD * 64, "what was here came again"
 
 
 async def test_a_fact_made_while_members_come_waits_for_few_of_them(
     tmp_path: Path, broker: Mosquitto, store: Store, many: Members
 ) -> None:
-    async with bridging(broker.url) as bridge, slow_line(broker.port, rate=RATE) as line:
+    async with bridging(broker.url) as bridge, Wire(broker.port, rate=RATE) as line:
         await many.say(bridge)
         async with uplinked(tmp_path, line.url, store):
             for n in range(3):
                 await until(lambda n=n: 0 < len(store.directory.missing) < 256 - n)
-                before = line.received
+                before = line.came_back
                 await store.outbox.put("badge", fact(n))
                 await settled(store, n + 1)
-                assert line.received - before < 10 * A_SHARD
+                assert line.came_back - before < 10 * A_SHARD
                 assert len(store.directory.missing) > 128, "it was not in between"
             line.rate = None
             await until(lambda: store.directory.as_of == AT, seconds=50)
@@ -159,17 +159,17 @@ async def test_facts_go_first_on_each_connection_anew(
     monkeypatch.setattr("edged.sync.FACTS_FIRST_S", 60.0)
     async with (
         bridging(broker.url) as bridge,
-        slow_line(broker.port, rate=None) as line,
+        Wire(broker.port) as line,
         uplinked(tmp_path, line.url, store),
     ):
         await Members(*members).say(bridge)
         await until(lambda: store.directory.as_of == AT)
         bridge.answering = False
-        line.cut()
+        await line.unplug()
         await store.outbox.put("badge", fact(1))
         later = AT + timedelta(hours=1)
         await Members(*members, as_of=later).say_head(bridge)
-        line.mend()
+        await line.plug()
         await bridge.until(lambda: bridge.received >= 3)  # it was sent again twice
         assert store.directory.as_of == AT
         bridge.answering = True
@@ -181,20 +181,20 @@ async def test_what_changes_for_everybody_at_once_is_not_poured_over_a_station(
 ) -> None:
     async with (
         bridging(broker.url) as bridge,
-        slow_line(broker.port, rate=None) as line,
+        Wire(broker.port) as line,
         uplinked(tmp_path, line.url, store),
     ):
         await Members(*(entry(n) for n in range(2000))).say(bridge)
         await until(lambda: store.directory.as_of == AT, seconds=50)
         now = Members(*(entry(n, verdict="warn") for n in range(2000)))
         whole = sum(len(one.model_dump_json()) for group in now.shards.values() for one in group)
-        before = line.received
+        before = line.came_back
         await asyncio.gather(*(now.say_shard(bridge, name) for name in now.shards))
         question = json.dumps({"reply_to": f"{BASE}/did/bridge"}).encode()
         await bridge.say(f"{BASE}/do/outbox/epochs", question)
         await bridge.until(lambda: any(topic.endswith("/did/bridge") for topic, _ in bridge.others))
         # The last portion, a quarter of them, may not be unsubscribed from yet.
-        assert line.received - before < whole / 2
+        assert line.came_back - before < whole / 2
         await now.say_head(bridge)
         await until(lambda: store.directory.head == now.head)
         await until(lambda: not store.directory.missing, seconds=50)
@@ -206,13 +206,13 @@ async def test_only_the_shards_that_changed_come_again(
 ) -> None:
     await store.directory.replace([e for group in many.shards.values() for e in group], AT)
     now = Members(*(entry(n, verdict="stop" if n < 3 else "ok") for n in range(MANY)))
-    async with bridging(broker.url) as bridge, slow_line(broker.port, rate=None) as line:
+    async with bridging(broker.url) as bridge, Wire(broker.port) as line:
         await now.say(bridge)
         async with uplinked(tmp_path, line.url, store):
             await until(lambda: store.directory.head == now.head and not store.directory.missing)
             for n in range(3):
                 assert store.directory.lookup([badge(n)]) == entry(n, verdict="stop")
-    assert line.received < 8 * A_SHARD
+    assert line.came_back < 8 * A_SHARD
 
 
 async def test_what_changes_meanwhile_comes_within_moments(

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from support.imports import import_files
-from support.stores import ack, fact, opened
+from support.released import restore
+from support.stores import ack, fact, label, opened
 
 from badge_reader.number import candidates
 from edged.tables import ImportRefused
 from edged.transfer import kept_facts, write_facts
 from mqtt.identity import badge_hash
-from mqtt.messages import LabelData, Parked
+from mqtt.messages import Parked
 from store import StoreBusy, StoreError, StoreFull
 from store.opening import FILE
 
@@ -272,40 +273,26 @@ async def test_a_running_daemon_keeps_an_import_out(tmp_path):
 
 # --- export --------------------------------------------------------------------------------
 
-LABEL = LabelData(
-    action="print",
-    label="a1",
-    device="printer",
-    scale="scale",
-    product=11,
-    barcode="2112345004822",
-    net_g=482,
-    tare_g=12,
-    price_cents_per_kg=295,
-    price_cents=142,
-    mode="indicative",
-)
-
 
 async def test_facts_leave_without_badges_while_the_daemon_runs(tmp_path):
     async with opened(tmp_path) as store:
         first = await store.outbox.put("badge", fact(7))
-        await store.outbox.put("label", LABEL)
+        await store.outbox.put("label", label())
         parked = Parked(seq=1, id=first.id, why="unknown member")
         await store.outbox.acknowledge(ack(store.outbox.epoch, stored=1, done=1, parked=(parked,)))
         facts = kept_facts(tmp_path)
         out = io.StringIO()
         write_facts(facts, out, "jsonl")
-        badge, label = map(json.loads, out.getvalue().splitlines())
+        badge, printed = map(json.loads, out.getvalue().splitlines())
         assert (badge["seq"], badge["state"], badge["why"]) == (1, "parked", "unknown member")
         assert badge["data"]["who"] == {"kind": "member", "id": 7}
         assert fact(7).badge not in out.getvalue()
-        assert (label["state"], label["data"]["net_g"]) == ("waiting", 482)
+        assert (printed["state"], printed["data"]["net_g"]) == ("waiting", 482)
         out = io.StringIO()
         write_facts(facts, out, "csv")
-        badge, label = csv.DictReader(io.StringIO(out.getvalue()), delimiter=";")
+        badge, printed = csv.DictReader(io.StringIO(out.getvalue()), delimiter=";")
         assert (badge["data.who.id"], badge["data.net_g"]) == ("7", "")
-        assert (label["data.who.id"], label["data.net_g"]) == ("", "482")
+        assert (printed["data.who.id"], printed["data.net_g"]) == ("", "482")
         assert fact(7).badge not in out.getvalue()
 
 
@@ -339,8 +326,7 @@ async def test_a_fact_that_the_disk_has_changed_leaves_as_its_number_alone(tmp_p
 
 def test_a_store_of_an_older_version_can_be_exported_before_it_is_opened(tmp_path):
     dump = Path(__file__).parents[1] / "store" / "released" / "version-1.sql"
-    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.executescript(dump.read_text("utf-8"))
+    restore(dump, tmp_path / FILE)
     assert [one["seq"] for one in kept_facts(tmp_path)] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 

@@ -74,7 +74,8 @@ async def torture(scenarios: Sequence[Scenario], seed: int, seconds: float) -> l
             if not row.over and time.monotonic() < over:
                 before = row.clean
                 await run_once(row, seed + row.done)
-                print(row, "" if row.clean or not before else f"  <- seed {seed + row.done - 1}")
+                seed_of_it = f"  <- seed {seed + row.done - 1}" if before and not row.clean else ""
+                print(row, seed_of_it, flush=True)
     return rows
 
 
@@ -91,12 +92,11 @@ def main() -> int:
     ]
     if not chosen:
         arguments.error("there are: " + "; ".join(scenario.name for scenario in SCENARIOS))
-    print(f"seed {given.seed}\n{HEAD}")
+    print(f"seed {given.seed}\n{HEAD}", flush=True)
     rows = asyncio.run(torture(chosen, given.seed, given.minutes * 60))
     print(f"\n{HEAD}", *rows, *(failure for row in rows for failure in row.failures), sep="\n")
     return 0 if all(row.clean for row in rows) else 1
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.exit(main())

@@ -3,11 +3,10 @@
 The one rule: everybody gets their answer, and each badge is either on the disk or said to be not.
 """
 
-import os
 import random
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from faults.judge import Verdict
 from faults.processes import eventually
 from faults.shop import CannotTry, Shop
 from faults.station import Station
+from support.disks import fill, small_disk
+from support.disks import read_only as only_to_be_read
 
 DISK_MB = 48
 
@@ -44,12 +45,11 @@ async def read_only(shop: Shop, _: random.Random, count: int) -> Verdict:
             await station.wire.unplug()
             await station.passes(*shop.next(3))
             await station.stop()
-            _mount("-o", "remount,ro", str(station.data))
-            await station.start()
-            for person in shop.next(5):
-                await station.show(person)
-                await eventually(partial(station.refuses, person), "they hear of the disk")
-            _mount("-o", "remount,rw", str(station.data))
+            with only_to_be_read(station.data):
+                await station.start()
+                for person in shop.next(5):
+                    await station.show(person)
+                    await eventually(partial(station.refuses, person), "they hear of the disk")
             await _recovers(shop, station)
             await station.wire.plug()
             await station.settled()
@@ -103,35 +103,23 @@ async def _recovers(shop: Shop, station: Station) -> None:
 async def _on_a_small_disk(shop: Shop, name: str) -> AsyncIterator[Station]:
     """A station whose data lie in a file system of their own. Raises `CannotTry`."""
     station = await shop.station(name)
-    station.data.mkdir(mode=0o700)
-    _mount("-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0700", "tmpfs", str(station.data))
-    try:
-        await station.start()
-        await station.knows(shop.everybody)
-        yield station
-    finally:
-        await station.kill()
-        subprocess.run(["umount", "--lazy", str(station.data)], check=True)
-
-
-def _mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise CannotTry(f"no file system can be mounted here: {done.stderr.strip()}")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(small_disk(station.data, DISK_MB))
+        except subprocess.CalledProcessError as error:
+            raise CannotTry("no file system can be mounted here") from error
+        try:
+            await station.start()
+            await station.knows(shop.everybody)
+            yield station
+        finally:
+            await station.kill()
 
 
 @contextmanager
 def _no_room(folder: Path) -> Iterator[None]:
-    ballast = folder / "ballast"
-    handle = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    filler = fill(folder)
     try:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    os.write(handle, bytes(size))
-            except OSError:
-                continue  # not even a piece of this size
         yield
     finally:
-        os.close(handle)
-        ballast.unlink()
+        filler.unlink()

@@ -12,7 +12,7 @@ from faults.judge import Verdict
 from faults.processes import eventually
 from faults.shop import Shop
 from faults.station import Station
-from faults.wire import Wire
+from support.wire import Wire
 
 from devices.simulate import PtyHost, TcpHost
 from printer.simulate import EscposSimulator

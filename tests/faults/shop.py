@@ -12,9 +12,9 @@ from pathlib import Path
 from faults.centre import Bridge, Odoo, Person
 from faults.judge import Truth, Verdict, judge
 from faults.station import Station
-from faults.wire import Wire
 from support.bridging import write_config
 from support.broker import OPEN, Mosquitto, mosquitto
+from support.wire import Wire
 
 from bridge.standin.demo import EMPLOYEES, MEMBERS, PASSWORD
 

@@ -14,8 +14,8 @@ import httpx
 from faults.centre import Person
 from faults.judge import Truth
 from faults.processes import Process, eventually
-from faults.wire import Wire
 from support.hands import Hands
+from support.wire import Wire
 
 from badge_reader.simulate import ScannerSimulator
 from devices.simulate import PtyHost

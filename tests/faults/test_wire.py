@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from faults.wire import Wire
 from support.echo import until
 from support.serving import serving
+from support.wire import Wire
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from support.screens import Bench, come, ready, running, settle
+from support.disks import takes_nothing
+from support.screens import Bench, come, ready, running, settle, until
 
 from printer import NotPrinted
-from store import StoreFull
 
 
 async def labels(made: Bench, count: int) -> list[dict[str, object]]:
@@ -16,15 +16,21 @@ async def labels(made: Bench, count: int) -> list[dict[str, object]]:
     return facts
 
 
-async def test_a_label_cut_off_by_the_end_of_the_station_is_voided_at_the_next_start(
-    made: Bench,
-) -> None:
+async def cut_off(made: Bench) -> None:
+    """A station that ends between fact and paper. The screen's end lets the printer's job go: like
+    a kill, nothing is said of it any more.
+    """
     made.printer.gate.clear()
     async with running(screen := made.weighing()):
         await ready(screen, made)
         screen.tap("print")
         await labels(made, 1)
-    # The screen's end lets the printer's job go: like a kill, nothing is said of it any more.
+
+
+async def test_a_label_cut_off_by_the_end_of_the_station_is_voided_at_the_next_start(
+    made: Bench,
+) -> None:
+    await cut_off(made)
     async with running(made.weighing()):
         printed, void = await labels(made, 2)
     assert (printed["action"], void["action"]) == ("print", "void")
@@ -53,19 +59,13 @@ async def test_a_label_that_came_out_stands_after_a_restart(made: Bench) -> None
 
 
 async def test_a_disk_that_does_not_take_the_voiding_stops_no_scale_and_it_is_made_up_for(
-    made: Bench, monkeypatch: pytest.MonkeyPatch
+    made: Bench,
 ) -> None:
-    async def full(*_: object, **__: object) -> None:
-        raise StoreFull("store.full")
-
-    made.printer.gate.clear()
-    async with running(screen := made.weighing()):
-        await ready(screen, made)
-        screen.tap("print")
-        await labels(made, 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(made.store.outbox, "put", full)
+    await cut_off(made)
+    with takes_nothing():
         async with running(screen := made.weighing()):
+            await until(made.store.outbox.trouble, bool)
+            await settle()
             await ready(screen, made, 700)
     async with running(made.weighing()):
         assert (await labels(made, 2))[1]["action"] == "void"

@@ -251,12 +251,15 @@ async def test_a_badge_shown_again_after_a_restart_is_the_same_passage(made: Ben
     assert [fact["who"]["id"] for fact in facts] == [int(CAMILLE[-5:]), int(SACHA[-5:])]
 
 
-async def test_after_a_restart_an_older_passage_is_no_hindrance(made: Bench) -> None:
+async def test_after_a_restart_an_older_passage_is_no_hindrance(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(screen := made.entrance()):
         await shown(screen, made, CAMILLE)
         await until_facts(made, 1)
-    await asyncio.sleep(0.1)
-    async with running(screen := made.entrance(twice_s=0.1)):
+    (fact,) = made.store.outbox.newest("badge", 1)
+    monkeypatch.setattr(entrance, "uptime_ms", lambda: fact.up + 10_000)
+    async with running(screen := made.entrance()):
         assert (await shown(screen, made, CAMILLE)).state == "ok"
         await until_facts(made, 2)
 
@@ -287,10 +290,11 @@ async def test_over_a_reboot_the_clock_decides_if_it_can(
 async def test_over_a_reboot_a_passage_that_an_unset_clock_dated_is_no_hindrance(
     made: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(made.store.outbox, "_clock", lambda: "unsynced")
+    made.clock = "unsynced"
     async with running(screen := made.entrance()):
         await shown(screen, made, CAMILLE)
         await until_facts(made, 1)
+    made.clock = "synced"
     monkeypatch.setattr(entrance, "boot_id", lambda: "another boot")
     async with running(screen := made.entrance()):
         assert (await shown(screen, made, CAMILLE)).state == "ok"

@@ -1,6 +1,8 @@
 """What a link bears: how large, how many at a time, how slow."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from mqtt.wire import Wire
 
 LARGEST = 10_000
 PUBACK = b"\x40\x04%b\x00\x00"
+PINGRESP = b"\xd0\x00"
 
 
 @pytest.fixture
-async def broker(tmp_path: Path) -> Any:
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     async with mosquitto(tmp_path / "broker") as running:
         yield running
 
@@ -80,11 +83,23 @@ async def test_a_topic_that_is_no_longer_wanted_does_not_come(broker: Mosquitto)
             assert await next_body(session) == b"again"
 
 
-async def test_two_hundred_publishes_wait_for_their_pubacks_at_most() -> None:
-    async with FaultBroker() as broker, held(Address.parse(broker.url)) as link:
+@asynccontextmanager
+async def swallowing(**options: Any) -> AsyncIterator[tuple[FaultBroker, Session]]:
+    """A broker that gives no PUBACK by itself, and a session with it."""
+    async with FaultBroker() as broker, held(Address.parse(broker.url), **options) as link:
         session = await link.session()
         broker.puback = None
-        tasks = [asyncio.create_task(session.publish(Outgoing("a", b""))) for _ in range(250)]
+        yield broker, session
+
+
+def begin(session: Session, count: int = 1) -> list[asyncio.Task[Reason]]:
+    """So many publishes at once."""
+    return [asyncio.create_task(session.publish(Outgoing("a", b""))) for _ in range(count)]
+
+
+async def test_two_hundred_publishes_wait_for_their_pubacks_at_most() -> None:
+    async with swallowing() as (broker, session):
+        tasks = begin(session, 250)
         await until(lambda: len(broker.unanswered) >= 200)
         await session.subscribe("a round trip")
         assert len(broker.unanswered) == 200
@@ -96,10 +111,8 @@ async def test_two_hundred_publishes_wait_for_their_pubacks_at_most() -> None:
 
 async def test_a_slow_line_is_not_taken_for_a_broker_that_swallows_answers() -> None:
     """Each answer comes soon after the one before; all of them together take longer."""
-    async with FaultBroker() as broker, held(Address.parse(broker.url), answer_timeout=4) as link:
-        session = await link.session()
-        broker.puback = None
-        tasks = [asyncio.create_task(session.publish(Outgoing("a", b""))) for _ in range(5)]
+    async with swallowing(answer_timeout=4) as (broker, session):
+        tasks = begin(session, 5)
         await until(lambda: len(broker.unanswered) == 5)
         for task in tasks[:4]:
             await asyncio.sleep(1.5)
@@ -111,10 +124,8 @@ async def test_a_slow_line_is_not_taken_for_a_broker_that_swallows_answers() -> 
 
 
 async def test_an_answer_behind_one_large_message_is_waited_for() -> None:
-    async with FaultBroker() as broker, held(Address.parse(broker.url), answer_timeout=3) as link:
-        session = await link.session()
-        broker.puback = None
-        publishing = asyncio.create_task(session.publish(Outgoing("a", b"")))
+    async with swallowing(answer_timeout=3) as (broker, session):
+        (publishing,) = begin(session)
         await until(lambda: broker.unanswered)
         parts = [b"x" * 2000] * 20
         # A PUBLISH of QoS 0: its length in four times seven bits, the topic, no properties.
@@ -130,10 +141,8 @@ async def test_an_answer_behind_one_large_message_is_waited_for() -> None:
 
 
 async def test_a_swallowed_answer_is_noticed_although_others_come() -> None:
-    async with FaultBroker() as broker, held(Address.parse(broker.url), answer_timeout=1) as link:
-        session = await link.session()
-        broker.puback = None
-        swallowed = asyncio.create_task(session.publish(Outgoing("a", b"")))
+    async with swallowing(answer_timeout=1) as (broker, session):
+        (swallowed,) = begin(session)
         await until(lambda: broker.unanswered)
         broker.puback = 0
         async with asyncio.timeout(30):
@@ -142,6 +151,7 @@ async def test_a_swallowed_answer_is_noticed_although_others_come() -> None:
                     {swallowed, asyncio.create_task(session.publish(Outgoing("b", b"")))},
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+                broker.send(PINGRESP * 50)  # many bytes, as if a large message were on its way
                 await asyncio.sleep(0.05)
         assert isinstance(swallowed.exception(), Gone)
 

@@ -1,10 +1,10 @@
 """Messages between versions: what one does not know costs as little as can be."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from support.messages import AT, BADGE, ENTRY, ENVELOPE, LABEL
 
 from mqtt.messages import (
     BadgeData,
@@ -15,22 +15,6 @@ from mqtt.messages import (
     LabelData,
     ReceivedShard,
 )
-
-AT = datetime(2026, 11, 21, 17, 13, 22, tzinfo=UTC)
-BADGE: dict[str, Any] = {"device": "door", "badge": "0" * 32, "who": None, "shown": "ok"}
-LABEL: dict[str, Any] = {
-    "action": "print",
-    "label": "x",
-    "device": "printer",
-    "scale": "scale",
-    "product": 7,
-    "barcode": "2100070012345",
-    "net_g": 1234,
-    "tare_g": 0,
-    "price_cents_per_kg": 350,
-    "price_cents": None,
-    "mode": "indicative",
-}
 
 
 @pytest.mark.parametrize(
@@ -56,19 +40,7 @@ def test_the_schema_says_which_words_exist_and_that_others_may_come(model: Any) 
 
 
 def envelope(clock: object) -> Envelope:
-    return Envelope.model_validate(
-        {
-            "id": "x",
-            "epoch": "e",
-            "seq": 1,
-            "at": AT,
-            "clock": clock,
-            "boot": "b",
-            "up": 1,
-            "kind": "badge",
-            "data": {},
-        }
-    )
+    return Envelope.model_validate({**ENVELOPE, "clock": clock, "kind": "badge", "data": {}})
 
 
 def test_a_clock_of_an_unknown_quality_is_not_trusted() -> None:
@@ -84,11 +56,9 @@ def test_a_clock_of_an_unknown_quality_is_not_trusted() -> None:
 
 
 def test_a_drivers_values_of_any_type_are_said_as_text() -> None:
-    health = DeviceHealth(
-        state="failing",
-        key=7,  # type: ignore[arg-type]
-        params={"code": 5, "path": "\udce9", 3: None},  # type: ignore[dict-item]
-        since=AT,
+    told = {"code": 5, "path": "\udce9", 3: None}
+    health = DeviceHealth.model_validate(
+        {"state": "failing", "key": 7, "params": told, "since": AT}
     )
     assert health.key == "7"
     assert health.params == {"code": "5", "path": "?", "3": "None"}
@@ -108,15 +78,7 @@ def test_a_received_shard_holds_its_entries_as_they_came() -> None:
 
 
 def test_what_a_bridge_writes_is_what_a_station_reads() -> None:
-    entry = Entry.model_validate(
-        {
-            "badge": "ab" + "0" * 30,
-            "who": {"kind": "member", "id": 7},
-            "first_name": "Zoé",
-            "verdict": "ok",
-            "next_shift": AT,
-        }
-    )
-    written = DirectoryShard(shard="ab", entries=(entry,)).model_dump_json()
+    entry = Entry.model_validate(ENTRY)
+    written = DirectoryShard(shard=entry.badge[:2], entries=(entry,)).model_dump_json()
     (read,) = ReceivedShard.model_validate_json(written).entries
     assert Entry.model_validate(read) == entry

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
+from support.messages import AT, BADGE, ENTRY, ENVELOPE, LABEL
 
 from mqtt import schemas
 from mqtt.messages import Ack, Envelope, EpochAck, StationState
@@ -18,56 +19,10 @@ MODELS = {channel.name: channel.model for channel in schemas.CHANNELS if channel
     "envelope": Envelope
 }
 
-AT = "2026-11-21T17:13:22.041Z"
-BADGE = "0123456789abcdef" * 2
-ENVELOPE = {
-    "v": 1,
-    "id": "01938f3c-7a10-7c3e-8000-3f2d1c0b9a87",
-    "epoch": "k7f3q",
-    "seq": 1234,
-    "at": AT,
-    "clock": "synced",
-    "boot": "9c1e2f00-0000-4000-8000-000000000000",
-    "up": 81234567,
-}
-ENTRY = {
-    "badge": BADGE,
-    "who": {"kind": "member", "id": 42},
-    "first_name": "Zoë",
-    "verdict": "ok",
-    "next_shift": AT,
-    "language": "fr_FR",
-}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "envelope": {**ENVELOPE, "kind": "from-the-future", "data": {"anything": [1, None]}},
-    "fact-badge": {
-        **ENVELOPE,
-        "kind": "badge",
-        "data": {
-            "device": "reader",
-            "badge": BADGE,
-            "who": None,
-            "shown": "unknown",
-            "directory_as_of": AT,
-        },
-    },
-    "fact-label": {
-        **ENVELOPE,
-        "kind": "label",
-        "data": {
-            "action": "print",
-            "label": "01938f3c-0000-7000-8000-000000000001",
-            "device": "printer",
-            "scale": "scale",
-            "product": 7,
-            "barcode": "2100070012345",
-            "net_g": 1234,
-            "tare_g": 0,
-            "price_cents_per_kg": 350,
-            "price_cents": None,
-            "mode": "indicative",
-        },
-    },
+    "fact-badge": {**ENVELOPE, "kind": "badge", "data": BADGE},
+    "fact-label": {**ENVELOPE, "kind": "label", "data": LABEL},
     "fact-photo": {
         **ENVELOPE,
         "kind": "photo",

@@ -2,9 +2,10 @@
 
 import time
 
-from support.stores import ack, opened, put
+import pytest
+from support.stores import ack, opened, parked, put
 
-from mqtt.messages import Ack, Parked
+from mqtt.messages import Ack
 from store import age, settling
 
 DAY = 24 * 3600
@@ -25,11 +26,16 @@ class Machine:
         self.boot, self.up = f"{self.boot}'", 30
 
 
-async def clean_up(store) -> int:
+@pytest.fixture
+def clean_up(clock):
     """Let the outbox forget what it may; how many facts are left."""
-    store.outbox._purge_at = 0
-    await store.outbox.acknowledge(Ack())
-    return len([fact async for fact in store.outbox.export()])
+
+    async def clean_up(store) -> int:
+        clock.now += 3600  # it looks once an hour
+        await store.outbox.acknowledge(Ack())
+        return len([fact async for fact in store.outbox.export()])
+
+    return clean_up
 
 
 async def done_fact(store) -> None:
@@ -37,7 +43,7 @@ async def done_fact(store) -> None:
     await store.outbox.acknowledge(ack(envelope.epoch, stored=1, done=1))
 
 
-async def test_a_clock_that_is_set_forgets_nothing(tmp_path, monkeypatch):
+async def test_a_clock_that_is_set_forgets_nothing(tmp_path, monkeypatch, clean_up):
     async with opened(tmp_path) as store:
         await done_fact(store)
         began = time.time()
@@ -46,7 +52,9 @@ async def test_a_clock_that_is_set_forgets_nothing(tmp_path, monkeypatch):
             assert await clean_up(store) == 1
 
 
-async def test_a_done_fact_goes_after_seven_days_of_running_and_not_before(tmp_path, monkeypatch):
+async def test_a_done_fact_goes_after_seven_days_of_running_and_not_before(
+    tmp_path, monkeypatch, clean_up
+):
     machine = Machine(monkeypatch)
     assert settling.KEEP_S == 7 * DAY
     async with opened(tmp_path) as store:
@@ -60,7 +68,7 @@ async def test_a_done_fact_goes_after_seven_days_of_running_and_not_before(tmp_p
         assert await clean_up(store) == 0
 
 
-async def test_the_age_goes_on_after_a_restart_and_after_a_boot(tmp_path, monkeypatch):
+async def test_the_age_goes_on_after_a_restart_and_after_a_boot(tmp_path, monkeypatch, clean_up):
     machine = Machine(monkeypatch)
     async with opened(tmp_path) as store:
         await done_fact(store)
@@ -77,7 +85,7 @@ async def test_the_age_goes_on_after_a_restart_and_after_a_boot(tmp_path, monkey
 
 
 async def test_what_another_boot_ran_before_the_station_started_does_not_count(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, clean_up
 ):
     machine = Machine(monkeypatch)
     async with opened(tmp_path) as store:
@@ -88,7 +96,7 @@ async def test_what_another_boot_ran_before_the_station_started_does_not_count(
         assert await clean_up(store) == 1
 
 
-async def test_what_is_being_sent_again_is_not_forgotten_meanwhile(tmp_path, monkeypatch):
+async def test_what_is_being_sent_again_is_not_forgotten_meanwhile(tmp_path, monkeypatch, clean_up):
     machine = Machine(monkeypatch)
     async with opened(tmp_path) as store:
         outbox = store.outbox
@@ -100,12 +108,13 @@ async def test_what_is_being_sent_again_is_not_forgotten_meanwhile(tmp_path, mon
         assert [row.seq for row in await outbox.waiting(0, 9)] == [2, 3]
 
 
-async def test_what_a_person_retried_is_kept_for_seven_days_from_then_on(tmp_path, monkeypatch):
+async def test_what_a_person_retried_is_kept_for_seven_days_from_then_on(
+    tmp_path, monkeypatch, clean_up
+):
     machine = Machine(monkeypatch)
     async with opened(tmp_path) as store:
         (made,) = await put(store.outbox, 1)
-        parked = Parked(seq=1, id=made.id, why="?")
-        await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1, parked=(parked,)))
+        await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1, parked=parked(made)))
         machine.runs(30 * DAY)
         await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1))
         machine.runs(7 * DAY)

@@ -1,43 +1,29 @@
 """What a damaged store's successor knows besides the facts, and which facts a log alone gives."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.stores import ack, fact, opened, put
+from support.damage import change, change_fact, damage, root_of, spoil
+from support.stores import ack, fact, label, opened, put
 
 from durable.sqlite import checksum
-from mqtt.messages import Ack, Envelope, LabelData
+from mqtt.messages import Ack, Envelope
 from store import age
 from store.opening import FILE
 from store.outbox import Outbox
 from store.schema import place
 
 DAY = 24 * 3600
-LABEL = LabelData(
-    action="print", label="one", device="printer", scale="scale", product=1,
-    barcode="2112345004825", net_g=482, tare_g=0, price_cents_per_kg=295, price_cents=142,
-    mode="indicative",
-)  # fmt: skip
 
 
-def change(folder: Path, sql: str, *values: object) -> None:
-    """Behind the back of a closed store."""
-    with closing(sqlite3.connect(folder / FILE)) as connection:
-        connection.execute(sql, values)
-        connection.commit()
+def spoil_another_page(folder: Path) -> None:
+    """One on which no fact stands."""
+    spoil(folder / FILE, "journal")
 
 
-def damage(folder: Path, *, whole_page: bool = True) -> None:
-    """A page on which no fact stands; or nothing but what makes the facts' page one."""
-    table, length = ("journal", 4096) if whole_page else ("outbox", 8)
-    with closing(sqlite3.connect(folder / FILE)) as connection:
-        sql = "SELECT rootpage FROM sqlite_master WHERE name = ?"
-        (root,) = connection.execute(sql, (table,)).fetchone()
-    with (folder / FILE).open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * length)
+def hide_the_facts(folder: Path) -> None:
+    """Their page is none any more; the facts themselves still stand in the file's bytes."""
+    damage(folder / FILE, at=root_of(folder / FILE, "outbox"), length=8)
 
 
 async def kept(outbox: Outbox) -> list[Envelope]:
@@ -46,19 +32,18 @@ async def kept(outbox: Outbox) -> list[Envelope]:
 
 async def test_the_label_that_came_out_is_in_no_doubt_after_a_rescue(tmp_path):
     async with opened(tmp_path) as store:
-        await store.outbox.put("label", LABEL)
+        await store.outbox.put("label", label("one"))
         await store.labels.is_out("one")
-    damage(tmp_path)
+    spoil_another_page(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         assert store.labels.doubtful() is None
 
 
-async def test_facts_that_wait_for_the_clock_still_do_after_a_rescue(tmp_path, monkeypatch):
-    async with opened(tmp_path) as store:
-        monkeypatch.setattr(store.outbox, "_clock", lambda: "unsynced")
+async def test_facts_that_wait_for_the_clock_still_do_after_a_rescue(tmp_path):
+    async with opened(tmp_path, clock="unsynced") as store:
         await store.outbox.put("badge", fact())
-    damage(tmp_path)
+    spoil_another_page(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         assert store.outbox.undated
@@ -71,7 +56,7 @@ async def test_the_age_goes_on_after_a_rescue(tmp_path, monkeypatch):
         up += 30 * DAY
         (made,) = await put(store.outbox, 1)
         await store.outbox.acknowledge(ack(made.epoch, stored=1, done=1))
-    damage(tmp_path)
+    spoil_another_page(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         up += 7 * DAY + 1
@@ -86,10 +71,10 @@ async def test_up_to_a_thousand_facts_at_the_end_are_told_to_be_lost_more_are_a_
 ):
     async with opened(tmp_path) as store:
         await put(store.outbox, 10 + lost)
-    change(tmp_path, "DELETE FROM outbox WHERE n > ?", place(1, 10))
-    change(tmp_path, "VACUUM")  # nor do they stand anywhere in the file
+    change(tmp_path / FILE, "DELETE FROM outbox WHERE n > ?", place(1, 10))
+    change(tmp_path / FILE, "VACUUM")  # nor do they stand anywhere in the file
     if rescued:
-        damage(tmp_path)
+        spoil_another_page(tmp_path)
     async with opened(tmp_path) as store:
         assert (store.set_aside is not None) == rescued
         rows = await store.outbox.waiting(0, 9999)
@@ -105,7 +90,7 @@ async def test_a_whole_body_under_a_number_that_is_not_its_own_is_never_sent(tmp
         async with opened(tmp_path) as store:
             await put(store.outbox, 3)
     sql = "UPDATE outbox SET (body, sum) = (SELECT body, sum FROM outbox WHERE n = ?) WHERE n = ?"
-    change(tmp_path, sql, place(1, 1), place(epoch, seq))
+    change(tmp_path / FILE, sql, place(1, 1), place(epoch, seq))
     async with opened(tmp_path) as store:
         if epoch == 2:
             await store.outbox.acknowledge(ack(store.outbox.kept()[0].epoch, stored=3))
@@ -119,8 +104,8 @@ async def test_what_the_bridge_has_is_lost_here_and_not_sent_again(tmp_path):
         (made, *_) = await put(store.outbox, 9)
         await store.outbox.acknowledge(ack(made.epoch, stored=6, done=3))
     for lost in (2, 5, 8):  # Odoo has the first one
-        change(tmp_path, "DELETE FROM outbox WHERE n = ?", place(1, lost))
-    damage(tmp_path)
+        change(tmp_path / FILE, "DELETE FROM outbox WHERE n = ?", place(1, lost))
+    spoil_another_page(tmp_path)
     async with opened(tmp_path) as store:
         outbox = store.outbox
         status = outbox.status()
@@ -136,7 +121,7 @@ async def test_what_the_bridge_has_is_lost_here_and_not_sent_again(tmp_path):
 async def test_an_epoch_of_which_the_disk_has_lost_everything_is_told_and_not_forgotten(tmp_path):
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
-    change(tmp_path, "DELETE FROM outbox")
+    change(tmp_path / FILE, "DELETE FROM outbox")
     async with opened(tmp_path) as store:
         await store.outbox.acknowledge(Ack())  # tidies up
         rows = await store.outbox.waiting(0, 99)
@@ -148,9 +133,8 @@ async def test_a_rescue_makes_no_changed_fact_right(tmp_path, readable):
     """Neither one that SQLite can read nor one that is found in the file's bytes."""
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
-    sql = "UPDATE outbox SET body = CAST(replace(CAST(body AS TEXT), ?, ?) AS BLOB)"
-    change(tmp_path, sql, '"id":1}', '"id":2}')
-    damage(tmp_path, whole_page=readable)
+    change_fact(tmp_path / FILE, '"id":1}', '"id":2}')
+    (spoil_another_page if readable else hide_the_facts)(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         rows = await store.outbox.waiting(0, 99)
@@ -159,10 +143,27 @@ async def test_a_rescue_makes_no_changed_fact_right(tmp_path, readable):
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "wrong", ["done = 19", "stored = 19", "last = 7", "last = 1 << 30", "name = 'z' || name"]
+)
+async def test_a_rescue_believes_no_changed_epoch_and_lets_all_that_is_here_be_sent(
+    tmp_path, wrong
+):
+    async with opened(tmp_path) as store:
+        facts = await put(store.outbox, 23)
+        await store.outbox.acknowledge(ack(facts[0].epoch, stored=5, done=3))
+    assert change(tmp_path / FILE, f"UPDATE epoch SET {wrong}") == 1
+    spoil_another_page(tmp_path)
+    async with opened(tmp_path) as store:
+        assert store.set_aside is not None
+        assert [row.id for row in await store.outbox.waiting(0, 99)] == [fact.id for fact in facts]
+        assert [(e.epoch, e.last) for e in store.outbox.kept()] == [(facts[0].epoch, 23)]
+
+
 async def test_a_fact_found_in_the_files_bytes_has_its_photo(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("photo", fact(), attachment=b"portrait")
-    damage(tmp_path, whole_page=False)
+    hide_the_facts(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         (row,) = await store.outbox.waiting(0, 9)
@@ -174,7 +175,7 @@ async def test_what_the_bridge_has_and_odoo_has_not_is_looked_for_in_the_bytes_t
     async with opened(tmp_path) as store:
         facts = await put(store.outbox, 3)
         await store.outbox.acknowledge(ack(facts[0].epoch, stored=2, done=1))
-    damage(tmp_path, whole_page=False)
+    hide_the_facts(tmp_path)
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         await store.outbox.replay(facts[0].epoch, 2)
@@ -186,10 +187,9 @@ async def test_where_it_is_not_known_how_far_an_epoch_was_its_forgotten_facts_ar
 ):
     async with opened(tmp_path) as store:
         await put(store.outbox, 6)
-    change(tmp_path, "DELETE FROM outbox WHERE n <= ?", place(1, 3))
-    change(tmp_path, "VACUUM")
-    with (tmp_path / FILE).open("r+b") as file:
-        file.write(b"\xa5" * 100)  # no table can be read any more
+    change(tmp_path / FILE, "DELETE FROM outbox WHERE n <= ?", place(1, 3))
+    change(tmp_path / FILE, "VACUUM")
+    damage(tmp_path / FILE, length=100)  # no table can be read any more
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         rows = await store.outbox.waiting(0, 9)
@@ -214,7 +214,11 @@ async def test_of_a_log_those_facts_are_taken_that_are_neither_here_nor_done(tmp
         facts = await put(store.outbox, 6)
         found = await bodies(store.outbox)
         await store.outbox.acknowledge(ack(facts[0].epoch, stored=2, done=2))
-    change(tmp_path, "DELETE FROM outbox WHERE n IN (?, ?, ?)", *(place(1, n) for n in (1, 2, 4)))
+    change(
+        tmp_path / FILE,
+        "DELETE FROM outbox WHERE n IN (?, ?, ?)",
+        *(place(1, n) for n in (1, 2, 4)),
+    )
     lay(tmp_path, *found)
     async with opened(tmp_path) as store:
         assert store.set_aside is None
@@ -244,7 +248,7 @@ async def test_of_a_log_no_fact_is_taken_whose_checksum_is_wrong(tmp_path):
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
         found = await bodies(store.outbox)
-    change(tmp_path, "DELETE FROM outbox WHERE n IN (?, ?)", place(1, 2), place(1, 3))
+    change(tmp_path / FILE, "DELETE FROM outbox WHERE n IN (?, ?)", place(1, 2), place(1, 3))
     changed = found[2].replace(b'"shown":"ok"', b'"shown":"no"')
     content = changed + checksum(found[2]) + found[1] + checksum(found[1])
     (tmp_path / f"{FILE}-wal").write_bytes(content)

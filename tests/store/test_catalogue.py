@@ -1,12 +1,11 @@
 """The catalogue that a station keeps, and what becomes of one that is not understood."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from support.damage import change
 from support.stores import catalogue, opened, product, rule
 
 from durable.sqlite import checksum
@@ -20,16 +19,16 @@ RULE = rule("21.....{NNDDD}")
 
 def otherwise(folder: Path, body: str) -> None:
     """What an earlier or later version put there, which this one does not understand."""
-    with closing(sqlite3.connect(folder / FILE)) as connection:
-        sql = "UPDATE document SET body = ?, sum = ? WHERE name = 'catalogue'"
-        assert connection.execute(sql, (body, checksum(body.encode()))).rowcount == 1
-        connection.commit()
+    sql = "UPDATE document SET body = ?, sum = ? WHERE name = 'catalogue'"
+    assert change(folder / FILE, sql, body, checksum(body.encode())) == 1
 
 
-async def test_a_catalogue_is_kept(tmp_path: Path) -> None:
+async def test_a_catalogue_is_kept_whole(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         assert store.catalogue.current.get() is None
+        await store.catalogue.replace(catalogue())
         await store.catalogue.replace(catalogue(LEEKS, PLUMS, rules=(RULE,)))
+        assert store.catalogue.current.get() == catalogue(LEEKS, PLUMS, rules=(RULE,))
     async with opened(tmp_path) as store:
         assert store.catalogue.current.get() == catalogue(LEEKS, PLUMS, rules=(RULE,))
 
@@ -55,8 +54,8 @@ def written(*changes: dict[str, object]) -> dict[str, object]:
     whole: dict[str, object] = json.loads(catalogue(LEEKS, PLUMS, rules=(RULE,)).model_dump_json())
     products = whole["products"]
     assert isinstance(products, list)
-    for one, change in zip(products, changes, strict=False):
-        one.update(change)
+    for one, wrong in zip(products, changes, strict=False):
+        one.update(wrong)
     return whole
 
 

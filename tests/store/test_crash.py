@@ -1,7 +1,6 @@
 """A process that is killed while it keeps facts: what it was told was kept, is."""
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -10,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.stores import ack, opened
-
-ROOT = Path(__file__).parent.parent.parent
+from support.strace import environment
 
 CHILD = """
 import asyncio, sys
@@ -36,9 +34,8 @@ asyncio.run(main())
 
 def run_and_kill(folder: Path, acknowledged: int) -> list[tuple[str, int, str, bool]]:
     """What the child was promised before it was killed."""
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, env=environment()
     )
     assert child.stdout is not None
     lines = [child.stdout.readline() for _ in range(acknowledged)]

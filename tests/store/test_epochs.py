@@ -3,10 +3,10 @@
 import shutil
 
 import pytest
-from support.stores import ack, opened, put
+from support.stores import ack, opened, parked, put
 
-from mqtt.messages import Ack, EpochAck, Parked
-from store import epochs, settling
+from mqtt.messages import Ack, EpochAck
+from store import settling
 
 
 async def test_each_start_has_an_epoch_of_its_own_that_begins_with_its_first_fact(tmp_path):
@@ -50,13 +50,12 @@ async def test_one_acknowledgement_settles_several_epochs(tmp_path):
             facts = await put(store.outbox, 2)
             names.append(store.outbox.epoch)
     async with opened(tmp_path) as store:
-        parked = Parked(seq=1, id=facts[0].id, why="?")
         await store.outbox.acknowledge(
             Ack(
                 epochs=(
                     EpochAck(epoch=names[0], stored=2, done=2),
                     EpochAck(epoch="another card's", stored=7, done=7),
-                    EpochAck(epoch=names[2], stored=2, done=2, parked=(parked,)),
+                    EpochAck(epoch=names[2], stored=2, done=2, parked=parked(facts[0])),
                 )
             )
         )
@@ -83,50 +82,43 @@ async def test_a_list_of_parked_facts_that_is_cut_lets_none_of_the_others_go(tmp
     async with opened(tmp_path) as store:
         outbox = store.outbox
         facts = await put(outbox, 6)
-        parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (1, 2, 5))
-        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=6, parked=parked))
+        word = parked(facts[0], facts[1], facts[4])
+        await outbox.acknowledge(ack(outbox.epoch, stored=6, done=6, parked=word))
         await outbox.acknowledge(ack(outbox.epoch, stored=6, done=6, listed_from=3))
         (kept,) = outbox.kept()
         assert kept.parked == (1, 2)
         assert outbox.status().parked == 2
 
 
-async def test_of_more_parked_facts_than_are_told_none_is_called_done(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("done", "told"), [(9, 6), (1, 1)])
+async def test_of_more_parked_facts_than_are_told_none_is_called_done(
+    tmp_path, monkeypatch, done, told
+):
+    """Nor is the epoch called further done than it is: facts are parked before those in front of
+    them are in Odoo.
+    """
     monkeypatch.setattr("store.epochs.PARKED_TOLD", 2)
     async with opened(tmp_path) as store:
         outbox = store.outbox
         facts = await put(outbox, 9)
-        parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (2, 4, 7))
-        await outbox.acknowledge(ack(outbox.epoch, stored=9, done=9, parked=parked))
+        word = parked(facts[1], facts[3], facts[6])
+        await outbox.acknowledge(ack(outbox.epoch, stored=9, done=done, parked=word))
         (kept,) = outbox.kept()
-        assert (kept.done, kept.parked) == (6, (2, 4))
-    assert epochs.PARKED_TOLD == 2  # the patched name is the one that is used
+        assert (kept.done, kept.parked) == (told, (2, 4))
 
 
-@pytest.mark.parametrize(("parked", "done"), [(1000, 1002), (1001, 1000)])
-async def test_a_thousand_parked_facts_are_told_and_no_more(tmp_path, parked, done):
+@pytest.mark.parametrize(("refused", "done"), [(1000, 1002), (1001, 1000)])
+async def test_a_thousand_parked_facts_are_told_and_no_more(tmp_path, refused, done):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         facts = await put(outbox, 1002)
-        refused = tuple(Parked(seq=fact.seq, id=fact.id, why="?") for fact in facts[:parked])
-        await outbox.acknowledge(ack(outbox.epoch, stored=1002, done=1002, parked=refused))
+        word = ack(outbox.epoch, stored=1002, done=1002, parked=parked(*facts[:refused]))
+        await outbox.acknowledge(word)
         (kept,) = outbox.kept()
         assert (kept.done, kept.parked) == (done, tuple(range(1, 1001)))
 
 
-async def test_an_epoch_is_never_called_further_done_than_it_is(tmp_path, monkeypatch):
-    """Facts are parked before those in front of them are in Odoo."""
-    monkeypatch.setattr("store.epochs.PARKED_TOLD", 2)
-    async with opened(tmp_path) as store:
-        outbox = store.outbox
-        facts = await put(outbox, 9)
-        parked = tuple(Parked(seq=n, id=facts[n - 1].id, why="?") for n in (2, 4, 7))
-        await outbox.acknowledge(ack(outbox.epoch, stored=9, done=1, parked=parked))
-        (kept,) = outbox.kept()
-        assert (kept.done, kept.parked) == (1, (2, 4))
-
-
-async def test_a_bridge_that_forgot_something_is_told_what_is_here(tmp_path):
+async def test_a_bridge_that_forgot_something_is_told_what_is_here(tmp_path, clock):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 3)
@@ -136,14 +128,14 @@ async def test_a_bridge_that_forgot_something_is_told_what_is_here(tmp_path):
         await outbox.acknowledge(ack(outbox.epoch, stored=2, done=1))
         assert outbox.untold.get() == told
         for forgetful in (ack(outbox.epoch, stored=1, done=1), ack(outbox.epoch, stored=2), Ack()):
-            outbox._retell_at = 0
+            clock.now += 10
             await outbox.acknowledge(forgetful)
             told += 1
             assert outbox.untold.get() == told
         await outbox.acknowledge(Ack())  # at once again: it was just told
         assert outbox.untold.get() == told
         await outbox.acknowledge(ack(outbox.epoch, stored=3, done=3))
-        outbox._retell_at = 0
+        clock.now += 10
         await outbox.acknowledge(Ack())  # what is settled need not be listed
         assert outbox.untold.get() == told
 

@@ -1,10 +1,9 @@
 """Bits that flip on a card among members and prices: never another verdict, never another price."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.damage import change, change_fact, spoil
 from support.stores import ack, badge, catalogue, entry, fact, opened, product, put
 
 from mqtt.digest import catalogue_digest
@@ -12,15 +11,10 @@ from mqtt.messages import Catalogue, ReceivedShard
 from store.opening import FILE
 
 
-def change(folder: Path, table: str, old: str, new: str) -> None:
-    """What a card does to a stored text; behind the back of whoever wrote it."""
-    connection = sqlite3.connect(folder / FILE)
-    changed = connection.execute(
-        f"UPDATE {table} SET body = replace(body, ?, ?) WHERE instr(body, ?)", (old, new, old)
-    ).rowcount
-    connection.commit()
-    connection.close()
-    assert changed == 1
+def change_body(folder: Path, table: str, old: str, new: str) -> None:
+    """What a card does to one stored text."""
+    sql = f"UPDATE {table} SET body = replace(body, ?, ?) WHERE instr(body, ?)"
+    assert change(folder / FILE, sql, old, new, old) == 1
 
 
 @pytest.mark.parametrize(
@@ -31,7 +25,7 @@ async def test_a_changed_member_answers_nobody_and_is_asked_for_again(tmp_path, 
     members = [entry(n, verdict="stop" if n == 7 else "ok") for n in range(50)]
     async with opened(tmp_path) as store:
         await store.directory.replace(members, entry(1).next_shift)
-    change(tmp_path, "directory", old, new)
+    change_body(tmp_path, "directory", old, new)
     async with opened(tmp_path) as store:
         assert store.directory.missing == frozenset()
         for _ in range(2):  # also when what had come was right and changed again
@@ -43,16 +37,11 @@ async def test_a_changed_member_answers_nobody_and_is_asked_for_again(tmp_path, 
             assert await store.directory.apply_shard(shard)
             assert store.directory.lookup([badge(7)]) == members[7]
             assert store.directory.missing == frozenset()
-            await store._writer.run(
-                lambda c: c.execute(
-                    "UPDATE directory SET body = replace(body, 'stop', 'warn') WHERE badge = ?",
-                    (badge(7),),
-                )
-            )
+            change_body(tmp_path, "directory", "stop", "warn")
 
 
 @pytest.mark.parametrize(
-    "change",
+    "wrong",
     [
         "done = 19",
         "done = 2",
@@ -66,14 +55,12 @@ async def test_a_changed_member_answers_nobody_and_is_asked_for_again(tmp_path, 
         "sum = x'00000000'",
     ],
 )
-async def test_a_changed_epoch_loses_nothing_and_calls_nothing_done(tmp_path, change):
+async def test_a_changed_epoch_loses_nothing_and_calls_nothing_done(tmp_path, wrong):
     """23 facts, of which the bridge stored 5 and Odoo has 3: the table says something else."""
     async with opened(tmp_path) as store:
         facts = await put(store.outbox, 23)
         await store.outbox.acknowledge(ack(facts[0].epoch, stored=5, done=3))
-    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.execute(f"UPDATE epoch SET {change}")
-        connection.commit()
+    assert change(tmp_path / FILE, f"UPDATE epoch SET {wrong}") == 1
     async with opened(tmp_path) as store:
         (kept,) = store.outbox.kept()
         assert (kept.epoch, kept.last, kept.done) == (facts[0].epoch, 23, 3)
@@ -93,9 +80,7 @@ async def test_no_changed_note_stops_a_station(tmp_path, key, value):
     async with opened(tmp_path) as store:
         await store.directory.replace([entry(n) for n in range(5)], entry(1).next_shift)
         facts = await put(store.outbox, 3)
-    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
-        connection.commit()
+    change(tmp_path / FILE, "INSERT OR REPLACE INTO meta VALUES(?, ?)", key, value)
     async with opened(tmp_path) as store:
         assert [row.id for row in await store.outbox.waiting(0, 9)] == [fact.id for fact in facts]
         store.directory.lookup([badge(1)])
@@ -114,7 +99,7 @@ def priced() -> Catalogue:
 async def test_a_changed_price_is_no_price(tmp_path):
     async with opened(tmp_path) as store:
         await store.catalogue.replace(priced())
-    change(tmp_path, "document", '"price_cents_per_kg":295', '"price_cents_per_kg":195')
+    change_body(tmp_path, "document", '"price_cents_per_kg":295', '"price_cents_per_kg":195')
     async with opened(tmp_path) as store:
         assert store.catalogue.current.get() is None
         await store.catalogue.replace(priced())
@@ -129,14 +114,7 @@ async def test_of_a_damaged_store_members_and_prices_go_on_too(tmp_path):
         await store.directory.replace(members, entry(1).next_shift)
         await store.catalogue.replace(priced())
         as_of = store.directory.as_of
-    connection = sqlite3.connect(tmp_path / FILE)
-    (root,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
-    ).fetchone()
-    connection.close()
-    with (tmp_path / FILE).open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+    spoil(tmp_path / FILE, "journal")
     async with opened(tmp_path) as store:
         assert store.set_aside is not None
         assert store.directory.missing == frozenset()
@@ -151,15 +129,8 @@ async def test_of_damaged_members_those_go_on_that_are_right(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("badge", fact())
         await store.directory.replace(members, entry(1).next_shift)
-    change(tmp_path, "directory", '"Prénom 77"', '"Prénom 78"')
-    connection = sqlite3.connect(tmp_path / FILE)
-    (root,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
-    ).fetchone()
-    connection.close()
-    with (tmp_path / FILE).open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+    change_body(tmp_path, "directory", '"Prénom 77"', '"Prénom 78"')
+    spoil(tmp_path / FILE, "journal")
     async with opened(tmp_path) as store:
         lost = badge(77)[:2]
         assert store.directory.missing == {lost}
@@ -171,12 +142,7 @@ async def test_of_damaged_members_those_go_on_that_are_right(tmp_path):
 async def test_a_changed_fact_is_neither_remembered_nor_exported(tmp_path):
     async with opened(tmp_path) as store:
         await put(store.outbox, 3)
-    connection = sqlite3.connect(tmp_path / FILE)
-    connection.execute(
-        "UPDATE outbox SET body = CAST(replace(CAST(body AS TEXT), '\"id\":1', '\"id\":2') AS BLOB)"
-    )
-    connection.commit()
-    connection.close()
+    change_fact(tmp_path / FILE, '"id":1}', '"id":2}')
     async with opened(tmp_path) as store:
         assert [fact.seq for fact in store.outbox.newest("badge", 9)] == [3, 1]
         assert [fact.seq async for fact in store.outbox.export()] == [1, 3]

@@ -4,18 +4,17 @@ child below has a real limit on how large its files may grow.
 
 import asyncio
 import itertools
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from support.stores import ack, entry, fact, opened
+from support.damage import damage, pages_of
+from support.stores import ack, entry, fact, opened, put
+from support.strace import environment
 
 from durable.reserve import SIZE
 from store import StoreFull
-
-ROOT = Path(__file__).parent.parent.parent
+from store.opening import FILE
 
 
 def limit(connection, pages):
@@ -107,18 +106,16 @@ async def test_a_photo_that_does_not_fit_leaves_nothing_behind(tmp_path):
         assert (await store.outbox.put("photo", fact(), attachment=b"x")).seq == kept + 1
 
 
-async def test_damage_is_not_taken_for_a_full_disk(tmp_path, monkeypatch):
-    async def damaged(*_args, **_options):
-        raise StoreFull("store.corrupted")
-
+async def test_damage_is_not_taken_for_a_full_disk(tmp_path):
     async with opened(tmp_path) as store:
-        monkeypatch.setattr(store.outbox._writer, "run", damaged)
+        await put(store.outbox, 300)
+    async with opened(tmp_path) as store:
+        damage(tmp_path / FILE, at=pages_of(tmp_path / FILE, "outbox")[-1])
         with pytest.raises(StoreFull):
             await store.outbox.put("photo", fact(), attachment=b"portrait")
         assert store.outbox.trouble.get() == "store.corrupted"
         assert (tmp_path / "reserve").exists()
         assert list((tmp_path / "photos").iterdir()) == []
-        monkeypatch.undo()
 
 
 CHILD = """
@@ -163,11 +160,10 @@ asyncio.run(main())
 
 
 async def test_files_that_may_not_grow(tmp_path):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     child = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", CHILD, str(tmp_path)],
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,5 @@
-import sqlite3
-from contextlib import closing
-
 import pytest
+from support.damage import change
 from support.stores import opened
 
 from store.journal import KEEP
@@ -47,7 +45,7 @@ async def test_lines_are_there_after_a_restart_and_numbers_go_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
+    "wrong",
     [
         "params = '{\"n\": '",
         "params = '[]'",
@@ -57,14 +55,13 @@ async def test_lines_are_there_after_a_restart_and_numbers_go_on(tmp_path):
         "key = CAST(x'ff' AS TEXT)",
     ],
 )
-async def test_a_line_that_the_disk_has_changed_hides_no_other(tmp_path, change):
+async def test_a_line_that_the_disk_has_changed_hides_no_other(tmp_path, wrong):
     async with opened(tmp_path) as store:
         for n in range(3):
             store.journal.add("info", "x.y", {"n": str(n)})
         await store.journal.recent()
-    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.execute(f"UPDATE journal SET {change} WHERE params LIKE '%1%'")
-        connection.commit()
+    sql = f"UPDATE journal SET {wrong} WHERE params LIKE '%1%'"
+    assert change(tmp_path / FILE, sql) == 1
     async with opened(tmp_path) as store:
         told = [line.params["n"] for line in await store.journal.recent() if line.key == "x.y"]
         assert told == ["2", "0"]

@@ -1,25 +1,7 @@
 """After a kill nobody knows whether the last label came out; of all others it is known."""
 
-from support.stores import fact, opened, put
-
-from mqtt.messages import LabelData
-from store import StoreFull
-
-
-def label(name: str, action: str = "print") -> LabelData:
-    return LabelData(
-        action=action,
-        label=name,
-        device="printer",
-        scale="scale",
-        product=1,
-        barcode="2112345004825",
-        net_g=482,
-        tare_g=0,
-        price_cents_per_kg=295,
-        price_cents=142,
-        mode="indicative",
-    )
+from support.disks import takes_nothing
+from support.stores import fact, label, opened, put
 
 
 async def doubtful_after(folder, *actions: str) -> str | None:
@@ -71,14 +53,10 @@ async def test_hundreds_of_facts_after_it_hide_nothing_either(tmp_path):
         assert store.labels.doubtful() == label("a")
 
 
-async def test_a_note_that_the_disk_does_not_take_is_a_doubt_and_no_error(tmp_path, monkeypatch):
-    async def full(*_args):
-        raise StoreFull("store.full")
-
+async def test_a_note_that_the_disk_does_not_take_is_a_doubt_and_no_error(tmp_path):
     async with opened(tmp_path) as store:
         await store.outbox.put("label", label("a"))
-        with monkeypatch.context() as patched:
-            patched.setattr(store.labels._writer, "run", full)
+        with takes_nothing():
             await store.labels.is_out("a")
         assert store.labels.doubtful() == label("a")
 

@@ -6,9 +6,12 @@ model may have changed since: what is stored is then not there, and asked for ag
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.damage import change, spoil
+from support.released import dumps, restore, version
 from support.stores import ack, badge, fact, opened
 
 import store.catalogue
@@ -20,7 +23,7 @@ from mqtt.messages import Catalogue, DirectoryHead, Entry, Envelope, LabelData
 from store.opening import FILE
 from store.schema import MIGRATIONS
 
-RELEASED = sorted((Path(__file__).parent / "released").glob("version-*.sql"))
+RELEASED = dumps(__file__)
 FACTS = 8
 """In each of them: 6 badges of members 1 to 6, a label and a photo. The bridge stored 5, 4 are done
 but for number 2, which is parked."""
@@ -28,11 +31,9 @@ but for number 2, which is parked."""
 
 def load(folder: Path, dump: Path) -> list[bytes]:
     """Make that store in `folder`; returns the facts' bodies."""
-    connection = sqlite3.connect(folder / FILE)
-    connection.execute("PRAGMA journal_mode = WAL").close()
-    connection.executescript(dump.read_text("utf-8"))
-    bodies = [body for (body,) in connection.execute("SELECT body FROM outbox ORDER BY 1")]
-    connection.close()
+    restore(dump, folder / FILE)
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        bodies = [body for (body,) in connection.execute("SELECT body FROM outbox ORDER BY 1")]
     bodies.sort(key=lambda body: json.loads(body)["seq"])
     (folder / "photos").mkdir()
     (folder / "photos" / f"{json.loads(bodies[-1])['id']}.jpg").write_bytes(b"portrait")
@@ -44,8 +45,7 @@ async def sent(opened_store) -> list[tuple[int, bytes]]:
 
 
 def test_there_is_one_of_each_version() -> None:
-    versions = [int(path.stem.removeprefix("version-")) for path in RELEASED]
-    assert versions == list(range(1, len(MIGRATIONS) + 1))
+    assert [version(dump) for dump in RELEASED] == [*range(1, len(MIGRATIONS) + 1)]
 
 
 @pytest.mark.parametrize("dump", RELEASED, ids=lambda path: path.stem)
@@ -102,15 +102,7 @@ async def test_it_opens_although_every_model_wants_more(tmp_path, monkeypatch, d
 @pytest.mark.parametrize("dump", RELEASED, ids=lambda path: path.stem)
 async def test_damage_costs_none_of_its_facts_either(tmp_path, dump):
     bodies = load(tmp_path, dump)
-    path = tmp_path / FILE
-    connection = sqlite3.connect(path)
-    (root,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'directory'"
-    ).fetchone()
-    connection.close()
-    with path.open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+    spoil(tmp_path / FILE, "directory")
     async with opened(tmp_path) as kept:
         assert kept.set_aside is not None
         for epoch in kept.outbox.kept():
@@ -120,14 +112,12 @@ async def test_damage_costs_none_of_its_facts_either(tmp_path, dump):
 
 async def test_of_several_labels_of_before_the_update_the_last_one_is_in_no_doubt(tmp_path):
     load(tmp_path, RELEASED[0])
-    connection = sqlite3.connect(tmp_path / FILE)
-    connection.execute(
+    change(
+        tmp_path / FILE,
         "INSERT INTO outbox(id, kind, body, since) SELECT 'later', kind,"
         " CAST(json_set(CAST(body AS TEXT), '$.seq', 9, '$.data.label', 'later') AS BLOB), 0"
-        " FROM outbox WHERE kind = 'label'"
+        " FROM outbox WHERE kind = 'label'",
     )
-    connection.commit()
-    connection.close()
     async with opened(tmp_path) as kept:
         assert kept.outbox.newest("label", 9)[0].data["label"] == "later"
         assert kept.labels.doubtful() is None

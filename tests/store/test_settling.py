@@ -1,12 +1,9 @@
 """The bridge's word, looked at closely: in which steps it is applied, and what it cannot say."""
 
-from types import SimpleNamespace
-
 import pytest
-from support.stores import ack, fact, opened, put
+from support.stores import ack, fact, opened, parked, put
 
-from mqtt.messages import Ack, EpochAck, Parked
-from store import outbox as outbox_module
+from mqtt.messages import Ack, EpochAck
 from store import settling
 from store.outbox import Outbox
 
@@ -30,8 +27,7 @@ async def test_numbers_that_no_epoch_can_have_touch_no_fact_of_it(tmp_path):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         facts = await put(outbox, 4)
-        parked = (Parked(seq=2, id=facts[1].id, why="?"),)
-        await outbox.acknowledge(ack(outbox.epoch, stored=4, done=3, parked=parked))
+        await outbox.acknowledge(ack(outbox.epoch, stored=4, done=3, parked=parked(facts[1])))
         before = outbox.status()
         assert (before.stored, before.parked) == (1, 1)
         await outbox.acknowledge(ack(outbox.epoch, stored=4, done=3, listed_from=1 << 40))
@@ -100,8 +96,7 @@ async def test_an_older_list_lets_no_parked_fact_go_that_is_not_called_done(tmp_
     async with opened(tmp_path) as store:
         outbox = store.outbox
         facts = await put(outbox, 5)
-        parked = Parked(seq=4, id=facts[3].id, why="?")
-        await outbox.acknowledge(ack(outbox.epoch, stored=5, done=2, parked=(parked,)))
+        await outbox.acknowledge(ack(outbox.epoch, stored=5, done=2, parked=parked(facts[3])))
         await outbox.acknowledge(ack(outbox.epoch, stored=5, done=3))
         assert outbox.status().parked == 1
         await outbox.acknowledge(ack(outbox.epoch, stored=5, done=4))
@@ -111,8 +106,7 @@ async def test_an_older_list_lets_no_parked_fact_go_that_is_not_called_done(tmp_
 async def test_one_epochs_list_lets_nothing_of_another_go_whatever_it_begins_with(tmp_path):
     async with opened(tmp_path) as store:
         (old,) = await put(store.outbox, 1)
-        parked = Parked(seq=1, id=old.id, why="?")
-        await store.outbox.acknowledge(ack(old.epoch, stored=1, done=1, parked=(parked,)))
+        await store.outbox.acknowledge(ack(old.epoch, stored=1, done=1, parked=parked(old)))
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 2)
@@ -151,22 +145,14 @@ async def test_a_replay_is_on_the_disk_when_the_bridge_is_answered(tmp_path):
         assert store.commits == before + 1
 
 
-@pytest.fixture
-def hours(monkeypatch) -> SimpleNamespace:
-    """The outbox's own clock, in seconds, moved by hand."""
-    clock = SimpleNamespace(now=5000.0)
-    monkeypatch.setattr(outbox_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
-
-
-async def test_a_bridge_that_forgets_again_and_again_is_told_every_ten_seconds(tmp_path, hours):
+async def test_a_bridge_that_forgets_again_and_again_is_told_every_ten_seconds(tmp_path, clock):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         await put(outbox, 2)
         await outbox.acknowledge(ack(outbox.epoch, stored=2))
         told = outbox.untold.get()
         for passed, times in [(0, 1), (9.5, 1), (0.5, 2), (9.5, 2), (0.5, 3)]:
-            hours.now += passed
+            clock.now += passed
             await outbox.acknowledge(Ack())
             assert outbox.untold.get() == told + times
 
@@ -175,20 +161,19 @@ async def test_a_bridge_that_forgot_nothing_but_a_parked_fact_is_told_too(tmp_pa
     async with opened(tmp_path) as store:
         outbox = store.outbox
         (made,) = await put(outbox, 1)
-        parked = Parked(seq=1, id=made.id, why="?")
-        await outbox.acknowledge(ack(made.epoch, stored=1, done=1, parked=(parked,)))
+        await outbox.acknowledge(ack(made.epoch, stored=1, done=1, parked=parked(made)))
         told = outbox.untold.get()
         await outbox.acknowledge(Ack())
         assert outbox.untold.get() == told + 1
 
 
-async def test_the_outbox_looks_once_an_hour_for_what_it_may_forget(tmp_path, hours, monkeypatch):
+async def test_the_outbox_looks_once_an_hour_for_what_it_may_forget(tmp_path, clock, monkeypatch):
     async with opened(tmp_path) as store:
         outbox = store.outbox
         (made,) = await put(outbox, 1)
         await outbox.acknowledge(ack(made.epoch, stored=1, done=1))
         monkeypatch.setattr(settling, "KEEP_S", -10)
         for passed, left in [(3599, 1), (1, 0)]:
-            hours.now += passed
+            clock.now += passed
             await outbox.acknowledge(Ack())
             assert len([fact async for fact in outbox.export()]) == left

@@ -1,18 +1,17 @@
-"""Disks that take nothing at the start: the station answers, refuses to record, and comes back.
-
-Real small file systems (tmpfs) for root; a folder that may not be written shows the same elsewhere.
-"""
+"""Disks that take nothing at the start: the station answers, refuses to record, and comes back."""
 
 import asyncio
 import os
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.disks import fill
+from support.damage import PAGE, spoil
+from support.disks import fill, read_only, small_disk
+from support.echo import until
+from support.root import needs_root
 from support.stores import ack, badge, entry, fact, opened, put
 
 from durable import StoreFull
@@ -21,24 +20,15 @@ from edged.transfer import kept_facts
 from store import Store
 from store import store as store_module
 from store.opening import FILE
-from store.shelter import takes_facts
+from store.shelter import shelter, takes_facts
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+pytestmark = needs_root
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, 24 MB large."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ("-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs")
-    subprocess.run(["mount", *options, str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(disk: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", megabytes=24) as folder:
+        yield folder
 
 
 async def make(folder: Path) -> None:
@@ -72,7 +62,6 @@ async def answers_and_refuses(store: Store, key: str) -> None:
     assert (await store.journal.recent())[0].key == key
 
 
-@needs_root
 async def test_a_full_disk_at_the_start(disk):
     await make(disk)
     (disk / "reserve").unlink()
@@ -94,7 +83,6 @@ async def test_a_full_disk_at_the_start(disk):
     await store.close()
 
 
-@needs_root
 async def test_what_is_held_in_reserve_is_enough_to_open_an_ordinary_store(disk):
     await make(disk)
     fill(disk)
@@ -108,11 +96,9 @@ async def test_what_is_held_in_reserve_is_enough_to_open_an_ordinary_store(disk)
     await store.close()
 
 
-@needs_root
 async def test_a_read_only_disk_at_the_start(disk):
     await make(disk)
-    remount(disk, "ro")
-    try:
+    with read_only(disk):
         store = await sheltered(disk)
         await answers_and_refuses(store, "store.read_only")
         with pytest.raises(StoreFull) as refused:
@@ -120,25 +106,15 @@ async def test_a_read_only_disk_at_the_start(disk):
                 pass
         assert refused.value.key == "store.read_only"
         await store.close()
-    finally:
-        remount(disk, "rw")
     async with opened(disk) as store:
         assert len(await store.outbox.waiting(0, 99)) == 6
 
 
-@needs_root
 @pytest.mark.parametrize("room", range(0, 700_000, 100_000))
 async def test_a_rescue_without_room_for_it_loses_nothing(disk, room):
     async with opened(disk) as store:
         facts = await put(store.outbox, 400)
-    connection = sqlite3.connect(disk / FILE)
-    (root,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'journal'"
-    ).fetchone()
-    connection.close()
-    with (disk / FILE).open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+    spoil(disk / FILE, "journal")
     size = (disk / FILE).stat().st_size
     (disk / "reserve").unlink()
     filler = fill(disk)
@@ -155,7 +131,6 @@ async def test_a_rescue_without_room_for_it_loses_nothing(disk, room):
     assert aside.stat().st_size == size
 
 
-@needs_root
 @pytest.mark.parametrize("killed", [False, True])
 async def test_facts_can_be_exported_from_a_read_only_disk(disk, tmp_path, killed):
     """It is the moment in which somebody wants to get them out."""
@@ -166,31 +141,23 @@ async def test_facts_can_be_exported_from_a_read_only_disk(disk, tmp_path, kille
     if not killed:
         shutil.copytree(tmp_path / "running", disk, dirs_exist_ok=True)
     (disk / f"{FILE}-shm").unlink(missing_ok=True)
-    remount(disk, "ro")
-    try:
+    with read_only(disk):
         assert [fact["seq"] for fact in kept_facts(disk)] == [1, 2, 3, 4, 5]
-    finally:
-        remount(disk, "rw")
 
 
-@needs_root
 async def test_facts_that_were_only_in_the_log_are_answered_from_too(disk, tmp_path):
     """After a power cut what came last lies in the log (-wal) alone."""
     async with opened(tmp_path / "running") as store:
         await store.directory.replace([entry(n) for n in range(50)], entry(1).next_shift)
         await put(store.outbox, 3)
         subprocess.run(["cp", "-r", f"{tmp_path}/running/.", str(disk)], check=True)
-    remount(disk, "ro")
-    try:
+    with read_only(disk):
         store = await sheltered(disk)
         assert store.directory.lookup([badge(7)]) is not None
         assert len(await store.outbox.waiting(0, 99)) == 3
         await store.close()
-    finally:
-        remount(disk, "rw")
 
 
-@needs_root
 async def test_an_empty_full_disk_at_the_first_start(disk):
     fill(disk)
     store = await sheltered(disk)
@@ -199,21 +166,16 @@ async def test_an_empty_full_disk_at_the_first_start(disk):
     await store.close()
 
 
-@needs_root
 async def test_two_stations_do_not_share_a_disk_that_takes_nothing(disk):
     await make(disk)
-    remount(disk, "ro")
-    try:
+    with read_only(disk):
         store = await sheltered(disk)
         with pytest.raises(Exception, match=r"store\.busy"):
             await sheltered(disk)
         await store.close()
         await (await sheltered(disk)).close()
-    finally:
-        remount(disk, "rw")
 
 
-@needs_root
 async def test_the_copy_goes_with_the_store(disk, tmp_path, monkeypatch):
     place = tmp_path / "run"
     place.mkdir()
@@ -228,30 +190,42 @@ async def test_the_copy_goes_with_the_store(disk, tmp_path, monkeypatch):
     assert list(place.iterdir()) == []
 
 
-@needs_root
+async def test_the_copy_that_a_killed_station_left_goes_with_the_next_start(disk):
+    await make(disk)
+    (disk / "reserve").unlink()
+    fill(disk)
+    left = shelter(disk)
+    store = await sheltered(disk)
+    assert not left.exists()
+    await answers_and_refuses(store, "store.full")
+    await store.close()
+
+
 async def test_the_disk_is_tried_until_it_takes_facts(disk, monkeypatch):
+    tried = []
+
+    def look(folder):
+        tried.append(takes_facts(folder))
+        return tried[-1]
+
     monkeypatch.setattr(store_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(store_module, "takes_facts", look)
     await make(disk)
     (disk / "reserve").unlink()
     filler = fill(disk)
     store = await sheltered(disk)
     waiting = asyncio.create_task(store.disk_takes_facts())
-    await asyncio.sleep(0.1)
+    await until(lambda: len(tried) > 2)
     assert not waiting.done()
     filler.unlink()
     async with asyncio.timeout(20):
         await waiting
+    assert tried == [False] * (len(tried) - 1) + [True]
     await store.close()
 
 
-def test_a_disk_with_less_room_than_the_reserve_needs_takes_no_facts(tmp_path, monkeypatch):
-    assert takes_facts(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    room = os.statvfs(tmp_path)
-
-    class Little:
-        f_bavail = (2 * SIZE - 1) // room.f_frsize
-        f_frsize = room.f_frsize
-
-    monkeypatch.setattr(os, "statvfs", lambda _: Little)
-    assert not takes_facts(tmp_path)
+@pytest.mark.parametrize(("room", "takes"), [(2 * SIZE - PAGE, False), (2 * SIZE, True)])
+def test_a_disk_with_less_room_than_the_reserve_needs_takes_no_facts(disk, room, takes):
+    os.truncate(filler := fill(disk), filler.stat().st_size - room)
+    assert takes_facts(disk) == takes
+    assert list(disk.iterdir()) == [filler]

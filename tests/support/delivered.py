@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from support.bridging import FakeStation, write_config
+from support.bridging import write_config
 from support.broker import Mosquitto, mosquitto
+from support.stations import FakeStation
 
 from bridge.inbox import Inbox
 from bridge.odoo import to_odoo
@@ -52,6 +53,13 @@ class World:
     async def counts(self) -> dict[str, int]:
         async with self.inbox() as inbox:
             return await inbox.counts("demo")
+
+
+def hire(odoo: StandIn, count: int) -> list[int]:
+    """Employees that nobody else has to do with."""
+    database = odoo.database
+    with database.transaction():
+        return [database.create("hr.employee", {"name": f"Employee {n}"}) for n in range(count)]
 
 
 @asynccontextmanager

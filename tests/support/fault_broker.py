@@ -52,6 +52,11 @@ class FaultBroker:
         self._v5 = True
 
     @property
+    def messages(self) -> list[tuple[str, bytes]]:
+        """Topic and payload of each PUBLISH, in order."""
+        return [_message(body, v5=self._v5) for body in self.published]
+
+    @property
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
@@ -126,6 +131,20 @@ class FaultBroker:
                     writer.write(b"\xd0\x00")
                 case kind if kind == DISCONNECT:
                     return
+
+
+def _message(body: bytes, *, v5: bool) -> tuple[str, bytes]:
+    at = 2 + int.from_bytes(body[:2], "big")
+    topic, rest = body[2:at].decode(), body[at + 2 :]  # between them stands the packet's id
+    if v5:
+        length, digits = 0, 0
+        while True:
+            length |= (rest[digits] & 127) << 7 * digits
+            digits += 1
+            if rest[digits - 1] < 128:
+                break
+        rest = rest[digits + length :]
+    return topic, rest
 
 
 async def _length(reader: asyncio.StreamReader) -> int:

@@ -1,13 +1,14 @@
 """Facts as they come to a bridge's inbox, and what its tables say."""
 
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from support.bridging import uuid7
+from support.stations import uuid7
 
 from bridge.inbox import Inbox
 from bridge.ledger import Fact, Item, Station, Told
@@ -81,6 +82,22 @@ async def oldest(inbox: Inbox) -> Fact:
     """The oldest that waits."""
     (fact,) = await inbox.waiting("demo", 1)
     return fact
+
+
+async def parked_facts(
+    folder: Path, why: str = "refused", detail: str = "", *, count: int = 1
+) -> list[str]:
+    """Make an inbox there with labels that are parked; returns their ids."""
+    async with opened(folder) as inbox:
+        await inbox.store([fact(seq) for seq in range(1, count + 1)])
+        for waiting in await inbox.waiting("demo", count):
+            await inbox.park(waiting, why, detail)
+        return [parked.id for parked in await inbox.parked()]
+
+
+def broken_disk(*_: object) -> None:
+    """Stands for what a batch does last: a disk breaks when it likes, and none can be had here."""
+    raise sqlite3.OperationalError("disk I/O error")
 
 
 async def of_epoch(inbox: Inbox, epoch: str = "e1") -> EpochAck:

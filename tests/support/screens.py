@@ -293,9 +293,10 @@ class Bench:
 
 @asynccontextmanager
 async def bench(folder: Path) -> AsyncIterator[Bench]:
-    store = await Store.open(folder / "store", clock=lambda: "synced")
+    store = await Store.open(folder / "store", clock=lambda: made.clock)
+    made = Bench(folder, store)
     try:
-        yield Bench(folder, store)
+        yield made
     finally:
         await store.close()
 

@@ -11,9 +11,12 @@ from mqtt.messages import (
     Ack,
     BadgeData,
     Catalogue,
+    Clock,
     Entry,
     Envelope,
     EpochAck,
+    LabelData,
+    Parked,
     Product,
     Rule,
     Who,
@@ -31,6 +34,23 @@ def badge(n: int) -> str:
 
 def fact(n: int = 1) -> BadgeData:
     return BadgeData(device="reader", badge=badge(n), who=Who(kind="member", id=n), shown="ok")
+
+
+def label(name: str = "a1", action: str = "print", **changes: object) -> LabelData:
+    fields = {
+        "action": action,
+        "label": name,
+        "device": "printer",
+        "scale": "scale",
+        "product": 11,
+        "barcode": "2112345004822",
+        "net_g": 482,
+        "tare_g": 12,
+        "price_cents_per_kg": 295,
+        "price_cents": 142,
+        "mode": "indicative",
+    }
+    return LabelData.model_validate(fields | changes)
 
 
 def entry(n: int, **changes: object) -> Entry:
@@ -69,14 +89,21 @@ def ack(epoch: str, **words: Any) -> Ack:
     return Ack(epochs=(EpochAck(epoch=epoch, **words),))
 
 
+def parked(*facts: Envelope, why: str = "?") -> tuple[Parked, ...]:
+    """These facts in the bridge's list of those that wait for a person."""
+    return tuple(Parked(seq=fact.seq, id=fact.id, why=why) for fact in facts)
+
+
 async def put(outbox: Outbox, count: int) -> list[Envelope]:
     """`count` badge facts at once."""
     return list(await asyncio.gather(*(outbox.put("badge", fact(n)) for n in range(count))))
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    store = await Store.open(folder, clock=lambda: "synced")
+async def opened(
+    folder: Path, *, clock: Clock = "synced", sheltered: bool = False
+) -> AsyncIterator[Store]:
+    store = await Store.open(folder, clock=lambda: clock, sheltered=sheltered)
     try:
         yield store
     finally:

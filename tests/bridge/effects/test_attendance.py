@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.bridging import uuid7
+from support.stations import uuid7
 
 from bridge import profile
 from bridge.effects import attendance

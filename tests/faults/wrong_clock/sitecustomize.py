@@ -22,10 +22,10 @@ class _Kind(type):
 
 class _Wrong(_right, metaclass=_Kind):
     @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
         return _right.now(tz) + datetime.timedelta(seconds=SECONDS)
 
 
-datetime.datetime = _Wrong  # type: ignore[misc]
+datetime.datetime = _Wrong
 time.time = lambda: _time() + SECONDS
 time.time_ns = lambda: _time_ns() + SECONDS * 1_000_000_000

@@ -1,4 +1,12 @@
-"""A TCP wire between two processes, which can be cut, slowed down and counted.
+"""A TCP wire between two programs of this machine, which can be cut, slowed down and counted.
+
+::
+
+    async with Wire(broker.port, rate=20_000) as wire:   # bytes a second, each way
+        connect(wire.url)
+        wire.came_back        # bytes that the client was given until now
+        wire.rate = None      # as fast as it goes, from now on
+        await wire.unplug()   # nobody gets through until wire.plug()
 
 The one rule: it never changes a byte. It loses the end of what is said, or says it later.
 """
@@ -12,7 +20,7 @@ PIECE = 1024
 
 
 class Wire:
-    """``async with Wire(port) as wire``: who connects to `wire.port` speaks with `port`.
+    """Who connects to `port` speaks with the port `target`.
 
     `rate`: bytes a second, each way and for each connection; None for as fast as the machine.
     """
@@ -30,6 +38,11 @@ class Wire:
         self._left: int | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
+
+    @property
+    def url(self) -> str:
+        """For a client of MQTT."""
+        return f"mqtt://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.plug()
