@@ -194,6 +194,7 @@ def snapshot(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     copy.text_factory = lenient_text
     try:
         _copy(path, copy)
+        _refuse_empty(copy)
         migrate(copy, migrations)
     except sqlite3.Error as error:
         copy.close()
@@ -202,6 +203,14 @@ def snapshot(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
         copy.close()
         raise
     return copy
+
+
+def _refuse_empty(copy: sqlite3.Connection) -> None:
+    """Raises `sqlite3.DatabaseError` for a file that nobody has written: none of ours has no
+    version, because its first migration is made in one transaction.
+    """
+    if version(copy) == 0:
+        raise sqlite3.DatabaseError("no tables of edged")
 
 
 def _copy(path: Path, copy: sqlite3.Connection) -> None:

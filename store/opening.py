@@ -1,7 +1,7 @@
 """Opening the station's file: migrated, looked through, and made anew where it is damaged.
 
 The one rule: at every moment there is one file under the store's name, and a power cut in the
-middle of a rescue leaves either the damaged file or the whole new one.
+middle of a rescue leaves either the damaged file with its log, or the whole new one.
 """
 
 import os
@@ -24,6 +24,9 @@ FILE = "edged.sqlite"
 RESERVE = "reserve"
 DAMAGED = "damaged"
 """Left in the folder by a store that found itself damaged: look at all of it at the next start."""
+LOG = f"{FILE}.log"
+"""A second name of the log (-wal) that a killed station left, until all its facts are in the file:
+SQLite drops what stands behind a wrong frame, and removes the log of a file that it closes."""
 _NEW = f"{FILE}.new"
 _OF_THE_FILE = frozenset(
     {
@@ -55,20 +58,17 @@ def open_file(folder: Path) -> Opened:
     _finish_rescue(folder)
     _make(path)
     suspect = folder / DAMAGED
-    # Read before SQLite opens it: it drops everything behind the first frame that is wrong.
-    log_bytes = _content(_beside(path, "-wal"))
+    log_bytes = _keep_log(folder)
     writer = _sound_writer(path, thorough=suspect.exists())
     if writer is not None:
+        rescued = rescue_newer(writer, log_bytes, folder / LOG)
+        rescued.mended = epochs.mend(writer)
+        (folder / LOG).unlink(missing_ok=True)
         suspect.unlink(missing_ok=True)
         sync_folder(folder)
-        rescued = rescue_newer(writer, log_bytes)
-        rescued.mended = epochs.mend(writer)
         return Opened(writer, rescued=rescued)
     rescued = _rescue(folder, log_bytes)
     aside = _exchange(folder)
-    if log_bytes and not _beside(aside, "-wal").exists():
-        with suppress(OSError):  # SQLite has emptied and removed it: kept for a person
-            write_whole(_beside(aside, "-wal"), log_bytes)
     suspect.unlink(missing_ok=True)
     sync_folder(folder)
     writer = connect_writer(path)
@@ -79,6 +79,27 @@ def open_file(folder: Path) -> Opened:
 def _make(path: Path) -> None:
     # SQLite would make it readable for all; its -wal and -shm take the mode of the file.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _keep_log(folder: Path) -> bytes:
+    """What the log holds before SQLite opens it, and what it held at a start that did not finish.
+    It stays under the name LOG.
+    """
+    log_file, kept = _beside(folder / FILE, "-wal"), folder / LOG
+    left, found = _content(kept), _content(log_file)
+    if left:
+        if found not in left:
+            write_whole(kept, left + found)
+            left += found
+        return left
+    if found:
+        try:
+            kept.unlink(missing_ok=True)
+            os.link(log_file, kept)
+        except OSError:  # a file system without second names
+            write_whole(kept, found)
+        sync_folder(folder)
+    return found
 
 
 def _sound_writer(path: Path, *, thorough: bool) -> sqlite3.Connection | None:
@@ -178,10 +199,10 @@ def _finish_rescue(folder: Path) -> None:
 
 def _move_log(folder: Path, aside: Path) -> None:
     """The log belongs to the damaged file, and must not be applied to another one."""
-    log_file = _beside(folder / FILE, "-wal")
-    if log_file.exists():
-        log_file.rename(_beside(aside, "-wal"))
-    _beside(folder / FILE, "-shm").unlink(missing_ok=True)
+    if (folder / LOG).exists():
+        (folder / LOG).rename(_beside(aside, "-wal"))
+    for suffix in ("-wal", "-shm"):
+        _beside(folder / FILE, suffix).unlink(missing_ok=True)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from durable.files import write_whole
 from durable.sqlite import checksum, lenient_text, transaction
 from mqtt.messages import Envelope
 from store import catalogue, directory, epochs
@@ -86,9 +87,11 @@ def _opened(damaged: Path) -> sqlite3.Connection:
     return connection
 
 
-def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes) -> Rescued:
+def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes, kept: Path) -> Rescued:
     """Put back the facts that a sound store's log held and SQLite did not take out of it, because a
-    frame before them was wrong.
+    frame before them was wrong. Raises `sqlite3.Error` and OSError.
+
+    The log goes into a file `kept` of its own before, because SQLite writes over it.
     """
     rescued = Rescued()
     facts = {
@@ -98,6 +101,7 @@ def rescue_newer(connection: sqlite3.Connection, log_bytes: bytes) -> Rescued:
     }
     if not facts:
         return rescued
+    write_whole(kept, log_bytes)
     with transaction(connection):
         for envelope, body in facts.values():
             number = epochs.with_room_for(connection, envelope.epoch, envelope.seq)

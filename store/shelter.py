@@ -14,17 +14,17 @@ from pathlib import Path
 from durable.errors import StoreError, StoreFull, refusal
 from durable.files import memory_folder
 from durable.reserve import SIZE
-from store.opening import FILE
+from store.opening import FILE, LOG
 
 
 def shelter(folder: Path) -> Path:
-    """Copy the store's file and its log to a folder in memory. Raises OSError."""
+    """Copy the store's file and its logs to a folder in memory. Raises OSError."""
     place = Path(memory_folder() or tempfile.gettempdir())
     ours = f"edged-store-{sha256(str(folder.absolute()).encode()).hexdigest()[:12]}-"
     for left in place.glob(f"{ours}*"):  # by a station that was killed
         shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=ours, dir=place))
-    for name in (FILE, f"{FILE}-wal"):
+    for name in (FILE, f"{FILE}-wal", LOG):
         if (folder / name).exists():
             shutil.copyfile(folder / name, made / name)
     return made

@@ -7,7 +7,7 @@ another process has open, or that a newer edged wrote, is refused.
 The folder (0700) holds::
 
     lock             held while the store is open
-    edged.sqlite     everything but photos, with its -wal and -shm
+    edged.sqlite     everything but photos, with its -wal and -shm, and .log
     edged.sqlite.corrupt-…   a damaged one that was set aside, and photos.corrupt-… beside it
     photos/          portraits that Odoo does not have yet
     reserve          four megabytes to be given back when the disk is full

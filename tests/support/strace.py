@@ -13,7 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SYNCS = ("fsync", "fdatasync")
-NAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat")
+NAMES = (
+    *("rename", "renameat", "renameat2", "link", "linkat"),
+    *("unlink", "unlinkat", "mkdir", "mkdirat"),
+)
 MARKS = ("read", "write")
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<call>.*)")
