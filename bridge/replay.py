@@ -2,6 +2,9 @@
 
 The one rule: a gap is asked for again and again, but at most every few seconds, until the facts
 come or the station itself says from where on it still has them.
+
+A station that keeps many epochs sends them one after the other, and most gaps close by themselves:
+while its facts come, it is asked for nothing, because each question makes it begin anew.
 """
 
 import asyncio
@@ -40,6 +43,16 @@ class _Open:
     """An answer may still come until then."""
 
 
+@dataclass(slots=True)
+class _Pace:
+    """Of one station with gaps."""
+
+    asked: float
+    """When it was asked last, or had its first gap."""
+    quiet: float = 0.0
+    """Until when it is not asked, because its facts come or it was just asked."""
+
+
 class Replays:
     """The gaps of all stations."""
 
@@ -48,14 +61,18 @@ class Replays:
         self._client = client
         self._every = every_s
         self._open: dict[Key, _Open] = {}
+        self._paces: dict[Station, _Pace] = {}
 
     def note(self, key: Key, gap: Gap | None) -> None:
         """A batch found this gap, or (None) found the next fact of the epoch."""
+        now = asyncio.get_running_loop().time()
         if gap is None:
             self._open.pop(key, None)
+            if pace := self._paces.get(key[0]):
+                pace.quiet = now + self._every
         elif key not in self._open or self._open[key].gap != gap:
-            now = asyncio.get_running_loop().time()
             self._open[key] = _Open(gap, now + self._every, self._every)
+            self._paces.setdefault(key[0], _Pace(asked=now))
 
     def unanswered(self) -> set[Key]:
         """Epochs that were asked for and whose answer may still come."""
@@ -71,12 +88,28 @@ class Replays:
         """Ask for what is missing until the connection ends."""
         while True:
             await asyncio.sleep(self._every / 3)
-            now = asyncio.get_running_loop().time()
-            for waiting in list(self._open.values()):
-                if now >= waiting.due:
-                    waiting.wait = min(waiting.wait * 2, RARELY_S)
-                    waiting.due, waiting.asked_until = now + waiting.wait, now + EXPIRY_S
-                    await self._ask(session, waiting.gap)
+            for gap in self.to_ask(asyncio.get_running_loop().time()):
+                await self._ask(session, gap)
+
+    def to_ask(self, now: float) -> list[Gap]:
+        """What is asked for at this moment (seconds of the loop): of each station, at most the gap
+        that has waited longest.
+        """
+        with_gaps = {station for station, _ in self._open}
+        self._paces = {who: pace for who, pace in self._paces.items() if who in with_gaps}
+        first: dict[Station, _Open] = {}
+        for (station, _), waiting in self._open.items():
+            pace = self._paces[station]
+            # A shop's busy door sends all the time, and must not put off an old gap for ever.
+            quiet = now < min(pace.quiet, pace.asked + RARELY_S)
+            known = first.get(station)
+            if now >= waiting.due and not quiet and (known is None or waiting.due < known.due):
+                first[station] = waiting
+        for station, waiting in first.items():
+            waiting.wait = min(waiting.wait * 2, RARELY_S)
+            waiting.due, waiting.asked_until = now + waiting.wait, now + EXPIRY_S
+            self._paces[station] = _Pace(asked=now, quiet=now + self._every)
+        return [waiting.gap for waiting in first.values()]
 
     async def _ask(self, session: Session, gap: Gap) -> None:
         log.info("%s: asking again for facts from %d", gap.station, gap.expected)

@@ -219,7 +219,10 @@ class _Rows:
         return self._row("clock", self._say(f"status.clock_{clock}"), mood, clock)
 
     def _disk(self) -> Row:
-        usage = shutil.disk_usage(self._station.folder)
+        try:
+            usage = shutil.disk_usage(self._station.folder)
+        except OSError:  # the folder was removed, or its disk pulled out, under the station
+            return self._row("disk", self._say("status.disk_gone"), "bad", None)
         percent = round(100 * (usage.total - usage.free) / usage.total)
         mood = "bad" if percent > _DISK_FULL else "good"
         return self._row("disk", self._say("status.disk_is", percent=percent), mood, percent)

@@ -137,7 +137,8 @@ class _Settling:
         )
         self.released |= {fact_id for (fact_id,) in released}
         self.change += Counts(attached=-len(self.released))
-        put_epoch(self._connection, was.number, was.name, was.last, stored, done)
+        if (stored, done) != (was.stored, was.done):
+            put_epoch(self._connection, was.number, was.name, was.last, stored, done)
 
     def _place(self, seq: int) -> int:
         return place(self._epoch.number, seq)

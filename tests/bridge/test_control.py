@@ -57,6 +57,19 @@ async def test_without_a_bridge_the_command_does_it_itself(world: World) -> None
     assert not (folder / "control").exists()
 
 
+async def test_commands_at_once_wait_for_each_other(world: World) -> None:
+    """Each has the folder for a moment, and is no bridge that does not answer."""
+    folder = world.folder / "inbox"
+    parked = await parked_facts(folder, count=4)
+    async with asyncio.TaskGroup() as group:
+        done = [
+            group.create_task(edged("bridge", "--retry", fact, "-c", world.config))
+            for fact in parked
+        ]
+    assert [task.result()[0] for task in done] == [0, 0, 0, 0]
+    assert parked_in(folder) == []
+
+
 async def test_looking_for_parked_facts_makes_and_changes_nothing(world: World) -> None:
     folder = world.folder / "inbox"
     for options in (("--parked",), ("--retry", uuid7()), ("--drop", uuid7())):

@@ -1,5 +1,6 @@
 """What is asked of stations, how often, and which answers count."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,42 @@ async def test_a_gap_that_closes_at_once_is_not_asked_for(
         replays.note((HERE, "e2"), TWO)
         await until(lambda: asked(listener))
         assert [args["epoch"] for _, args in asked(listener)] == ["e2"]
+
+
+async def test_a_station_whose_facts_come_is_not_asked_for_the_epochs_behind_them() -> None:
+    """A station that was long away keeps many epochs, and each question makes it begin anew."""
+    replays, other = Replays("root", "client", every_s=30), Gap(Station("demo", "balance"), "e", 1)
+    behind = [Gap(HERE, f"e{number}", 1) for number in range(50)]
+    for gap in (*behind, other):
+        replays.note((gap.station, gap.epoch), gap)
+    replays.note((HERE, "e0"), None)
+    now = asyncio.get_running_loop().time()
+    assert replays.to_ask(now + 1) == []
+    replays.note((HERE, "e1"), None)
+    assert replays.to_ask(now + 30) == [other], "which is silent"
+    assert replays.to_ask(now + 91) == [behind[2], other], "it has stopped in the middle"
+
+
+async def test_of_many_gaps_a_station_is_asked_for_one_at_a_time() -> None:
+    replays = Replays("root", "client", every_s=3)
+    gaps = [Gap(HERE, f"e{number}", 1) for number in range(3)]
+    for gap in gaps:
+        replays.note((HERE, gap.epoch), gap)
+    now = asyncio.get_running_loop().time() + 4
+    assert replays.to_ask(now - 4) == []
+    assert [replays.to_ask(now + second) for second in range(7)] == [
+        [gaps[0]], [], [], [gaps[1]], [], [], [gaps[2]]
+    ]  # fmt: skip
+
+
+async def test_a_busy_door_puts_an_old_gap_off_for_a_minute_at_most() -> None:
+    replays = Replays("root", "client", every_s=1000)
+    replays.note((HERE, "old"), ONE)
+    replays.note((HERE, "new"), None)
+    replays._open[HERE, "old"].due = 0.0
+    now = asyncio.get_running_loop().time()
+    assert replays.to_ask(now + replay.RARELY_S - 1) == []
+    assert replays.to_ask(now + replay.RARELY_S + 1) == [ONE]
 
 
 async def test_what_was_asked_is_open_until_it_is_answered(

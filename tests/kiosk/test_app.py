@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import shutil
 from collections.abc import AsyncIterator
 
 import httpx
@@ -233,6 +234,14 @@ async def test_status_tells_every_device_with_its_remedy(web: Web) -> None:
     assert rows["mqtt"] is True
     assert (rows["directory"], rows["catalogue"], rows["waiting"]) == (3, 13, 0)
     assert known["journal"][0]["device"] == "balance"
+
+
+async def test_status_tells_that_the_data_folder_has_gone(web: Web) -> None:
+    shutil.rmtree(web.made.station.folder)
+    rows = {row["what"]: row for row in json.loads((await web.get("/status.json")).text)["rows"]}
+    assert (rows["disk"]["mood"], rows["disk"]["value"]) == ("bad", None)
+    assert "systemctl restart edged" in rows["disk"]["text"]
+    assert "systemctl restart edged" in (await web.get("/status")).text
 
 
 async def test_status_names_nobody(web: Web) -> None:
