@@ -4,7 +4,7 @@ The one rule: starting costs little. This module imports argparse and nothing of
 command imports what it needs when it runs.
 
 Exit status: 0 done · 1 failed while running · 2 wrong use or configuration · 3 a device does not
-answer.
+answer, or a file that the configuration names cannot be used.
 """
 
 import argparse
@@ -27,7 +27,7 @@ exit status:
   0  done
   1  failed while running; the message says why
   2  wrong use, or a mistake in a configuration file (each is listed)
-  3  a device does not answer, or `edged check` cannot read a secret
+  3  a device does not answer, or a check finds that a file which is named cannot be used
 """
 
 
