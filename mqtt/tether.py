@@ -14,6 +14,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2:]
+    os.setsid()  # a terminal's Ctrl-C is for the parent alone, which ends us in its own order
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         sys.exit(0)

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.daemons import edged
+from support.echo import until
 from support.inboxes import parked_facts
 from support.stores import fact
 
@@ -431,3 +436,33 @@ async def test_a_demo_whose_workbench_has_no_port_ends_and_says_so(tmp_path: Pat
     assert (status, out) == (1, "")
     assert f"--bench-port: {port} is used by another program" in err
     assert "Traceback" not in err
+
+
+async def test_ctrl_c_ends_a_demo_in_order(tmp_path: Path) -> None:
+    """A terminal sends it to all processes; here the bridge is still loading its modules."""
+
+    def bridge_is_loading() -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended
+                command = (process / "cmdline").read_text().split("\0")
+                if command[1:4] == ["-m", "edged", "bridge"] and str(tmp_path) in command[5]:
+                    assert os.getsid(int(process.name)) != demo.pid, "it gets Ctrl-C itself"
+                    return "pydantic_core" in (process / "maps").read_text()
+        return False
+
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edged",
+        "demo", "--no-browser", "--port=0", "--bench-port=0", f"--dir={tmp_path}",
+        stdout=PIPE, stderr=PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        await until(bridge_is_loading, seconds=40)
+        os.killpg(demo.pid, signal.SIGINT)
+        _, err = await demo.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(demo.pid, signal.SIGKILL)
+    said = err.decode()
+    assert demo.returncode == 0, said
+    assert "Traceback" not in said
+    assert "ERROR" not in said
