@@ -76,7 +76,7 @@ class Visitor:
         asked = re.search(r"sudo (apt-get install .*)", said)
         assert asked, said
         for command in ("apt-get -qq update", asked[1].replace("install", "-qq -y install")):
-            subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command.split(), check=True, capture_output=True)
         status, said = self._types("make", "install")
         assert status == 0, said
         return ""
