@@ -9,7 +9,7 @@ PACKAGES := edged devices badge_reader scale printer camera mqtt store durable k
 	test-debian13 test-install
 
 help:  ## this list
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 install: $(VENV)/.installed  ## make .venv, from which .venv/bin/edged runs
 demo: install  ## one station with simulated devices, broker, bridge and stand-in Odoo
