@@ -30,11 +30,19 @@ class Tls:
     key: Path | None = None
 
     def context(self) -> ssl.SSLContext:
-        """For a client: TLS 1.2 or later. Raises OSError where a file cannot be used.
+        """For a client: TLS 1.2 or later. Raises OSError, with a sentence for each file that cannot
+        be used.
 
         Reading the system's authorities takes some 30 ms, on a Raspberry Pi more: not for an
         event loop's thread.
         """
+        try:
+            return self._loaded()
+        except OSError as error:  # OpenSSL does not tell which file it means
+            told = " ".join(f"{key}: {sentence}" for key, sentence in self.mistakes())
+            raise OSError(told or str(error)) from error
+
+    def _loaded(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # From Python 3.13 on this is set, and refuses every authority made as mosquitto-tls(7)
@@ -72,7 +80,7 @@ def _unusable(name: str, path: Path) -> str:
     except FileNotFoundError:
         return f": no such file. {_REMEDIES[name]}"
     except OSError as error:
-        return f" cannot be read: {error.strerror}"
+        return f" cannot be read: {error.strerror}. It must be a file that edged's user can read"
     held = [what for what, mark in _MARKS.items() if mark in text]
     wanted = "private key" if name == "key" else "certificate"
     if wanted not in held:
@@ -100,7 +108,7 @@ def _untrustworthy(ca: Path) -> str:
 
 def _unfit(cert: Path, key: Path) -> Iterator[tuple[str, str]]:
     try:
-        Tls(cert=cert, key=key).context()
+        Tls(cert=cert, key=key)._loaded()
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             yield "key", f"{key} is not the key of {cert}. {_REMEDIES['key']}."

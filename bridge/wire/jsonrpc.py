@@ -131,7 +131,7 @@ class JsonRpc:
                 try:
                     context = await asyncio.to_thread(Tls(self._ca).context)
                 except OSError as error:
-                    raise Unavailable(f"{what}: ca: {error.strerror or error}") from None
+                    raise Unavailable(f"{what}: {error}") from None
                 patience = httpx2.Timeout(ANSWER_S, connect=CONNECT_S)
                 self._client = httpx2.AsyncClient(verify=context, timeout=patience)
             return self._client

@@ -272,6 +272,7 @@ async def test_a_wrong_certificate_is_told_as_such(
     with pytest.raises(Down) as down:
         await reach(Address.parse(url, ca=ca, **own))
     assert down.value.key == "link.tls"
+    assert (str(tmp_path / "station.key") in str(down.value)) == (wrong == "missing")
 
 
 async def test_the_system_s_authorities_are_trusted_beside_ca(

@@ -89,5 +89,5 @@ def test_files_that_cannot_be_used_are_told_with_their_remedy(
 
 def test_a_locked_key_is_an_error_and_no_question(pki: Path) -> None:
     """A service has nobody to ask: it would wait for ever at a terminal."""
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"key: .*/locked\.key is locked with a passphrase"):
         Tls(None, pki / "station.crt", pki / "locked.key").context()
