@@ -5,10 +5,11 @@ PY := $(VENV)/bin/python
 PACKAGES := edged devices badge_reader scale printer camera mqtt store durable kiosk bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo service test torture bench lint types docs lock vm check clean
+.PHONY: help install demo service test torture bench lint types docs lock vm check clean \
+	test-debian13 test-install
 
 help:  ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 install: $(VENV)/.installed  ## make .venv, from which .venv/bin/edged runs
 demo: install  ## one station with simulated devices, broker, bridge and stand-in Odoo
@@ -21,6 +22,12 @@ service: install  ## make this a service: users, units, udev rules (root, in /op
 test: $(VENV)/.developer  ## every test, with real parts (mosquitto, Chromium, umockdev, ptys)
 	@tools/packages test
 	@tools/test $(TESTS)
+
+test-debian13:  ## every test on an empty Debian 13, whose Python is newer (root, minutes)
+	@tools/debian trixie make test
+
+test-install:  ## installing and the demo on empty Debian 12 and 13 (root, minutes)
+	@tests/install/run
 
 torture: $(VENV)/.developer  ## break the promises for an hour: 1,000 kill -9 and more
 	@tools/packages test

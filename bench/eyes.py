@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-import httpx
+import httpx2
 from playwright.async_api import Browser, Page, async_playwright
 
 from mqtt.link import Address, Link, Session
@@ -129,12 +129,12 @@ class Stream:
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """`url` is the page's."""
-        async with httpx.AsyncClient(verify=False) as client:
+        async with httpx2.AsyncClient(verify=False) as client:
             page = (await client.get(url)).text
             for part in _PARTS.findall(page):
-                await client.get(httpx.URL(url).join(part))
+                await client.get(httpx2.URL(url).join(part))
         stream = cls()
-        where = httpx.URL(url)
+        where = httpx2.URL(url)
         reader, writer = await asyncio.open_connection(where.host, where.port, limit=1 << 20)
         host = f"{where.host}:{where.port}"
         writer.write(f"GET {where.path}/stream HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -191,10 +191,10 @@ class Ears:
 
 async def tap(url: str, do: str, what: str = "") -> None:
     """What a finger does on the page at `url`."""
-    async with httpx.AsyncClient(verify=False) as client:
+    async with httpx2.AsyncClient(verify=False) as client:
         token = _TOKEN.search((await client.get(url)).text)
         assert token is not None
-        where = httpx.URL(url)
+        where = httpx2.URL(url)
         answer = await client.post(
             f"{url}/tap",
             json={"do": do, "what": what, "id": uuid.uuid4().hex},

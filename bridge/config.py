@@ -5,11 +5,12 @@ can be used and every domain has Odoo's shape, or raises `ConfigError` with all 
 Secrets are never in the file: it names files, which are read when they are needed.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bridge import profile
 from bridge.profile import Domain
@@ -25,8 +26,9 @@ from mqtt.settings import (
     problems,
     read_toml,
 )
+from mqtt.tls import Tls
 
-__all__ = ["BridgeConfig", "ConfigError", "load"]
+__all__ = ["BridgeConfig", "ConfigError", "load", "mistakes"]
 
 
 def _profile(value: str) -> str:
@@ -79,10 +81,21 @@ class OdooTable(Table):
     db: str
     login: str
     password_file: Path = Field(description="holds the password or, better, an API key")
+    ca: WholePath | None = Field(
+        default=None, description="authority of Odoo's certificate, trusted beside the system's"
+    )
     wire: Literal["jsonrpc"] = "jsonrpc"
     profile: Annotated[str, AfterValidator(_profile)] = "stock"
     language: str = Field(default="fr_FR", description="for the names of products and categories")
     company: int | None = Field(default=None, description="default: the user's own company")
+
+    @field_validator("ca")
+    @classmethod
+    def _for_https(cls, value: Path | None, others: ValidationInfo) -> Path | None:
+        url = others.data.get("url", "https:")  # "https:": the url itself is wrong, and told
+        if value is not None and urlsplit(url).scheme != "https":
+            raise ValueError("is for https:// addresses only")
+        return value
 
 
 class MembersTable(Table):
@@ -154,3 +167,12 @@ def load(path: Path, *, mqtt_url: str | None = None) -> BridgeConfig:
             [Problem(path, "site", "name", f"'{name}' is there more than once.") for name in twice]
         )
     return config
+
+
+def mistakes(path: Path, config: BridgeConfig) -> Iterator[Problem]:
+    """What is wrong with the files for TLS that the configuration names, by reading them."""
+    for key, why in config.mqtt.mistakes():
+        yield Problem(path, "mqtt", key, why)
+    for number, site in enumerate(config.site, 1):
+        for key, why in Tls(site.odoo.ca).mistakes():
+            yield Problem(path, "site.odoo", key, why, number)

@@ -191,4 +191,4 @@ def _wire(table: SiteTable) -> JsonRpc:
     def password() -> str:
         return read_secret(odoo.password_file, where="[site.odoo] password_file")
 
-    return JsonRpc(odoo.url, odoo.db, odoo.login, password, context=context)
+    return JsonRpc(odoo.url, odoo.db, odoo.login, password, context=context, ca=odoo.ca)

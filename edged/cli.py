@@ -4,7 +4,7 @@ The one rule: starting costs little. This module imports argparse and nothing of
 command imports what it needs when it runs.
 
 Exit status: 0 done · 1 failed while running · 2 wrong use or configuration · 3 a device does not
-answer.
+answer, or a file that the configuration names cannot be used.
 """
 
 import argparse
@@ -14,8 +14,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import edged
 
 OK, FAILED, MISUSED, NO_ANSWER = 0, 1, 2, 3
 
@@ -27,7 +25,7 @@ exit status:
   0  done
   1  failed while running; the message says why
   2  wrong use, or a mistake in a configuration file (each is listed)
-  3  a device does not answer, or `edged check` cannot read a secret
+  3  a device does not answer, or a check finds that a file which is named cannot be used
 """
 
 
@@ -44,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"edged {edged.__version__}")
+    top.add_argument("--version", action=_Version, help="print the version and the commit")
     top.add_argument("-v", "--verbose", action="store_true", help="log details")
     commands = _Commands(top.add_subparsers(metavar="COMMAND", required=True))
     _add_services(commands)
@@ -52,6 +50,19 @@ def parser() -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_data(commands)
     return top
+
+
+class _Version(argparse.Action):
+    """Looks for the commit only when it is asked."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, *_: object) -> None:
+        from edged.build import BUILD
+
+        print(f"edged {BUILD}")
+        sys.exit(OK)
 
 
 class _Commands:

@@ -16,9 +16,9 @@ from datetime import datetime
 
 from starlette.applications import Starlette
 
-import edged
 from devices import Device, Value
 from devices.keep import keep_all
+from edged.build import BUILD
 from edged.clock import ClockQuality, tell_when_right
 from edged.config import Config
 from edged.drivers import make_device
@@ -103,7 +103,7 @@ async def _run_once(config: Config, clock: ClockQuality) -> None:
             coop=config.station.coop or config.station.site,
             language=config.station.language,
             timezone=config.station.zone,
-            build=edged.__version__,
+            build=BUILD,
             store=store,
             folder=config.station.data,
             devices=devices,

@@ -18,7 +18,7 @@ def set_up(*, verbose: bool) -> None:
         format=layout if under_journald else "%(asctime)s " + layout,
     )
     # These tell every request and every frame, which may name a member's page or a photo.
-    for chatty in ("uvicorn", "httpx", "httpcore", "asyncio", "PIL", "multipart"):
+    for chatty in ("uvicorn", "httpx2", "httpcore2", "asyncio", "PIL", "multipart"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

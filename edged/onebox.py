@@ -63,7 +63,10 @@ async def _keep_bridge(config: Path, mqtt_url: str) -> None:
     while True:
         failures.started()
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, env=environment
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
         try:
             status = await process.wait()

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-import edged
 from devices import Device, Value
 from edged import onebox
+from edged.build import BUILD
 from edged.config import Config, MqttTable
 from edged.delivery import Delivery
 from edged.downlink import Downlink
@@ -53,7 +53,7 @@ class Uplink:
             topics,
             devices,
             tuple(mqtt.values),
-            build=edged.__version__,
+            build=BUILD,
             outbox=store.outbox,
         )
         self._sync = Sync(store, topics, self._delivery.idle)

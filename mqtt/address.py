@@ -5,32 +5,16 @@ may be shown.
 """
 
 import re
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
+from mqtt.tls import Tls
+
 Version = Literal["5", "3.1.1"]
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files for TLS: the CA to trust (None: the system's), and this client's own certificate."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """TLS 1.2 or later, broker's name checked. Raises OSError where a file is wrong."""
-        context = ssl.create_default_context(cafile=self.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.cert is not None:
-            context.load_cert_chain(self.cert, self.key)
-        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +74,18 @@ class Address:
             user=user if user is not None else in_url[0],
             password=password if password is not None else in_url[1],
             version=version,
+        )
+
+    @property
+    def doubt(self) -> str:
+        """A sentence where scheme and port hardly go together ("": they do)."""
+        scheme, other = ("mqtts", "mqtt") if self.tls else ("mqtt", "mqtts")
+        if self.port != PORTS[other]:
+            return ""
+        means = "with TLS" if self.tls else "without TLS"
+        return (
+            f"{self}: {scheme}:// is {means}, and brokers use port {self.port} for {other}://. "
+            f"Write {other}://, or port {PORTS[scheme]}."
         )
 
     def __str__(self) -> str:

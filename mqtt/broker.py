@@ -116,6 +116,7 @@ class PrivateBroker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
                 env=child_environment(),
             )
         try:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from devices.value import Value
-from mqtt.address import Address, Tls
+from mqtt.address import Address
 from mqtt.packets import Down, Gone, Incoming, NotAllowed, Outgoing, Reason
 from mqtt.session import Session
+from mqtt.tls import Tls
 from mqtt.wire import MAX_PACKET, Settings
 
 __all__ = [

@@ -8,7 +8,7 @@ each with file, table, key and what is expected; no text of the file is, because
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from mqtt.address import Address
+from mqtt.tls import Tls
 from mqtt.topics import DEFAULT_ROOT, ROOT, valid_name
 
 _LISTED = 12
@@ -241,9 +242,9 @@ class BrokerTable(Table):
     version: Literal["5", "3.1.1"] = "5"
     user: str | None = None
     password_file: Path | None = None
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    ca: WholePath | None = None
+    cert: WholePath | None = None
+    key: WholePath | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> "BrokerTable":
@@ -264,3 +265,10 @@ class BrokerTable(Table):
             )
             for url in self.url or ()
         ]
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        """What hardly lets a link come about, as (key, sentence). Reads the files that it names."""
+        for address in self.addresses(password=None):
+            if address.doubt:
+                yield "url", address.doubt
+        yield from Tls(self.ca, self.cert, self.key).mistakes()

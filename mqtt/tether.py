@@ -1,7 +1,9 @@
 """Runs a program that dies with the process which started it, even when that one is killed.
 
 The one rule: started as ``python -I tether.py PARENT PROGRAM …``; it imports nothing of ours, so
-that it costs no more than an interpreter, and becomes the program (same process id).
+that it costs no more than an interpreter, and becomes the program (same process id). Who starts it
+gives it a session of its own, so that a terminal's Ctrl-C reaches the parent alone, which ends its
+programs in order.
 """
 
 import ctypes

@@ -303,8 +303,8 @@ def test_every_state_and_line_of_the_status_page_is_described(language: str) -> 
 def test_make_and_the_files_named_exist(language: str) -> None:
     text = page(language, "development")
     makefile = (DOCS.parent / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z]+):.*##", makefile, flags=re.MULTILINE)) - {"help"}
-    assert set(re.findall(r"^make ([a-z]+) ", text, flags=re.MULTILINE)) == targets
+    targets = set(re.findall(r"^([a-z0-9-]+):.*##", makefile, flags=re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"^make ([a-z0-9-]+) ", text, flags=re.MULTILINE)) == targets
     named = set(re.findall(r"`([a-z_]+/[a-z_/.]+\.py)`", text))
     assert named
     for name in named:

@@ -93,7 +93,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(output.stdout.split())
 
 
-HEAVY = {"starlette", "uvicorn", "PIL", "cv2", "picamera2", "escpos", "evdev", "paho", "httpx"}
+HEAVY = {"starlette", "uvicorn", "PIL", "cv2", "picamera2", "escpos", "evdev", "paho", "httpx2"}
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,18 @@ HTTP status is 200 for every error of Odoo's own; what happened stands in `error
 method that returns None answers without `result`. Odoo closes every connection.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from bridge.wire import Denied, Unavailable, error_of
 from mqtt.secrets import SecretError
+from mqtt.tls import Tls
 
 CONNECT_S = 10.0
 ANSWER_S = 15.0
@@ -24,7 +29,8 @@ class JsonRpc:
 
     `password` (may raise `SecretError`) is asked again at each login: a key can be replaced while
     the bridge runs.
-    `context` goes with each call (language, companies).
+    `context` goes with each call (language, companies). `ca` is the authority of the server's
+    certificate, if the system does not trust it anyway; it is read before the first call.
     """
 
     def __init__(
@@ -35,13 +41,16 @@ class JsonRpc:
         password: Callable[[], str],
         *,
         context: Mapping[str, Any] | None = None,
+        ca: Path | None = None,
     ) -> None:
         self._url = url.rstrip("/") + "/jsonrpc"
         self._db = db
         self._login = login
         self._password = password
         self._context = dict(context or {})
-        self._client: httpx.AsyncClient | None = None
+        self._ca = ca
+        self._client: httpx2.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         self._session: tuple[int, str] | None = None
 
     async def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -99,12 +108,11 @@ class JsonRpc:
             "id": 1,
             "params": {"service": service, "method": method, "args": args},
         }
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S))
+        client = await self._open(what)
         try:
-            response = await self._client.post(self._url, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"{what}: {type(error).__name__}") from None
+            response = await client.post(self._url, json=body)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Unavailable(f"{what}: {_why(error)}") from None
         if response.status_code != 200:
             raise Unavailable(f"{what}: HTTP {response.status_code}")
         try:
@@ -116,6 +124,45 @@ class JsonRpc:
         if "error" in answer:
             raise _error(answer["error"], what)
         return answer.get("result")
+
+    async def _open(self, what: str) -> httpx2.AsyncClient:
+        async with self._opening:  # one client, also for two who call at once
+            if self._client is None:
+                try:
+                    context = await asyncio.to_thread(Tls(self._ca).context)
+                except OSError as error:
+                    raise Unavailable(f"{what}: {error}") from None
+                patience = httpx2.Timeout(ANSWER_S, connect=CONNECT_S)
+                self._client = httpx2.AsyncClient(verify=context, timeout=patience)
+            return self._client
+
+
+def _why(error: Exception) -> str:
+    """``ConnectError (Connection refused)``: the library tells all that fails alike; what the
+    system said stands in the errors behind it.
+    """
+    name = type(error).__name__
+    if isinstance(error, httpx2.TimeoutException):
+        return name
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"{name} (certificate refused: {cause.verify_message})"
+        if isinstance(cause, ssl.SSLError):
+            return f"{name} (TLS: {cause.reason})"
+        if isinstance(cause, OSError) and cause.errno:
+            # asyncio puts a text of its own in place of the system's; getaddrinfo's are negative.
+            said = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+            return f"{name} ({said})"
+    return name
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):  # a host with several addresses: one for each
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
 
 
 def _error(error: Any, what: str) -> Exception:

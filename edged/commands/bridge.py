@@ -7,11 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-from bridge.config import BridgeConfig, ConfigError, load
+from bridge.config import BridgeConfig, ConfigError, load, mistakes
 from durable.errors import StoreBusy, StoreError
 from durable.owner import as_owner
 from edged import logs
-from edged.cli import FAILED, MISUSED, OK, counted
+from edged.cli import FAILED, MISUSED, NO_ANSWER, OK, counted
 from mqtt.secrets import SecretError
 
 TRIES, AGAIN_S = 20, 0.25
@@ -25,8 +25,7 @@ def main(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return MISUSED
     if options.check:
-        print(f"{options.config}: understood; {counted(len(config.site), 'site')}")
-        return OK
+        return _check(options.config, config)
     if options.parked or options.retry or options.drop:
         logs.quiet()
         return _person(config.inbox.folder, options)
@@ -42,6 +41,17 @@ def main(options: argparse.Namespace) -> int:
     except ValueError as error:  # the broker's address, which loading need not have
         print(f"{options.config}: {error}", file=sys.stderr)
         return MISUSED
+    return OK
+
+
+def _check(file: Path, config: BridgeConfig) -> int:
+    """The file is understood; now the files that it names."""
+    wrong = list(mistakes(file, config))
+    for mistake in wrong:
+        print(mistake, file=sys.stderr)
+    if wrong:
+        return NO_ANSWER
+    print(f"{file}: understood; {counted(len(config.site), 'site')}")
     return OK
 
 

@@ -20,6 +20,7 @@ from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
 from kiosk.words import Language, said
 from mqtt.secrets import SecretError, read_badge_key, read_secret
+from mqtt.settings import Problem
 
 ANSWER_S = 8.0
 """A printer at 9600 baud that is just being switched on needs some seconds."""
@@ -28,13 +29,11 @@ ANSWER_S = 8.0
 def main(options: argparse.Namespace) -> int:
     logs.quiet()
     config = load(options.config)
-    print(f"{options.config}: understood; {counted(len(config.devices), 'device')}")
-    if config.bridge is not None:
-        # Its address is the private broker's, which the bridge is given when it is started.
-        bridge.config.load(config.bridge.config, mqtt_url="mqtt://127.0.0.1")
-    problems = list(_files(config))
+    problems = list(_problems(config))
     for problem in problems:
-        print(f"{options.config}: {problem}", file=sys.stderr)
+        print(problem, file=sys.stderr)
+    if not problems:
+        print(f"{options.config}: understood; {counted(len(config.devices), 'device')}")
     status = NO_ANSWER if problems else OK
     if options.offline:
         return status
@@ -44,27 +43,32 @@ def main(options: argparse.Namespace) -> int:
     return status if all(health.usable for health in healths) else NO_ANSWER
 
 
-def _files(config: Config) -> Iterator[str]:
-    """What is wrong with the files that the configuration names, without what is in them."""
+def _problems(config: Config) -> Iterator[object]:
+    """What is wrong with the files that the configuration names, without what is in them.
+
+    Raises `ConfigError` where the bridge's own file cannot be used.
+    """
+    for why in _secrets(config):
+        yield f"{config.file}: {why}"
+    if config.mqtt is not None:
+        for key, why in config.mqtt.mistakes():
+            yield Problem(config.file, "mqtt", key, why)
+    if config.bridge is not None:
+        # Its broker is the private one, whose address it is given when it is started.
+        file = config.bridge.config
+        yield from bridge.config.mistakes(
+            file, bridge.config.load(file, mqtt_url="mqtt://127.0.0.1")
+        )
+
+
+def _secrets(config: Config) -> Iterator[str]:
     station, mqtt = config.station, config.mqtt
     if station.badge_key_file is not None:
         yield from _secret("[station] badge_key_file", station.badge_key_file, read_badge_key)
-    if mqtt is None:
-        return
-    if mqtt.password_file is not None:
+    if mqtt is not None and mqtt.password_file is not None:
         yield from _secret("[mqtt] password_file", mqtt.password_file, read_secret)
-    if mqtt.key is not None:
-        yield from _secret("[mqtt] key", mqtt.key, read_secret)
-    for key, path in (("ca", mqtt.ca), ("cert", mqtt.cert)):
-        if path is not None and (why := _unreadable(path)):
-            yield f"[mqtt] {key}: {path}: {why}."
-            return
-    try:
-        for address in mqtt.addresses(password=None):
-            if address.tls is not None:
-                address.tls.context()
-    except OSError as error:  # ssl.SSLError is one
-        yield f"[mqtt] ca, cert, key: cannot be used together: {error.strerror or error}."
+    if mqtt is not None and mqtt.key is not None:
+        yield from _open_to_all("[mqtt] key", mqtt.key)
 
 
 def _secret(where: str, path: Path, read: Callable[..., object]) -> Iterator[str]:
@@ -72,19 +76,13 @@ def _secret(where: str, path: Path, read: Callable[..., object]) -> Iterator[str
         read(path, where=where)
     except SecretError as error:
         yield str(error)
-    with suppress(OSError):  # said above; or a credential, to whose rights systemd sees
+    yield from _open_to_all(where, path)
+
+
+def _open_to_all(where: str, path: Path) -> Iterator[str]:
+    with suppress(OSError):  # told elsewhere; or a credential, to whose rights systemd sees
         if path.stat().st_mode & stat.S_IROTH:
             yield f"{where}: {path} can be read by everybody: `chmod o= {path}`."
-
-
-def _unreadable(path: Path) -> str:
-    try:
-        path.read_bytes()
-    except FileNotFoundError:
-        return "no such file"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return ""
 
 
 async def ask(config: Config) -> list[Health]:

@@ -161,6 +161,14 @@ def test_addresses_of_an_odoo(tmp_path: Path, url: str) -> None:
     load(write(tmp_path, GOOD.replace("https://erp.example.coop", url)))
 
 
+def test_an_authority_is_for_an_odoo_with_tls(tmp_path: Path) -> None:
+    text = GOOD.replace("[site.odoo]", '[site.odoo]\nca = "/etc/edged/ca.crt"')
+    assert load(write(tmp_path, text)).site[0].odoo.ca == Path("/etc/edged/ca.crt")
+    plain = text.replace("https://erp", "http://erp")
+    with pytest.raises(ConfigError, match=r"\[site\.odoo\] \(no\. 1\) ca: is for https:"):
+        load(write(tmp_path, plain))
+
+
 @pytest.mark.parametrize("line", ['folder = "inbox"', "keep_days = 99999999999"])
 def test_an_inbox_that_cannot_be(tmp_path: Path, line: str) -> None:
     with pytest.raises(

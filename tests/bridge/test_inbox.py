@@ -40,7 +40,7 @@ async def test_only_the_next_number_is_taken(inbox: Inbox) -> None:
     assert await stored(inbox) == 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(order=st.lists(st.integers(1, 8), max_size=60))
 def test_whatever_comes_however_often_nothing_is_missing_below_stored(
     tmp_path_factory: pytest.TempPathFactory, order: list[int]

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.serving import serving
+from support.certificates import authority, of_server, strict_by_default
+from support.serving import passing_on, serving
 
 from bridge.standin import StandIn
 from bridge.standin.demo import NAME, PASSWORD, stock
@@ -137,7 +138,7 @@ async def test_silence_of_every_sort_is_unavailable(odoo: StandIn) -> None:
         await spoken.call("res.partner", "write", [101], {"ref": "kept"})
     assert odoo.database.tables["res.partner"][101]["ref"] == "kept"
     await odoo.down()
-    with pytest.raises(Unavailable, match="ConnectError"):
+    with pytest.raises(Unavailable, match=r"ConnectError \(Connection refused\)"):
         await spoken.call("res.partner", "search_count", [])
     await spoken.close()
 
@@ -151,6 +152,89 @@ async def test_a_server_that_does_not_answer_in_time(
     with pytest.raises(Unavailable, match="ReadTimeout"):
         await spoken.version()
     await spoken.close()
+
+
+@asynccontextmanager
+async def encrypted(odoo: StandIn, pki: Path) -> AsyncIterator[str]:
+    """``async with encrypted(odoo, pki) as url``: the same Odoo by HTTPS."""
+    authority(pki, "server")
+    async with serving(passing_on(odoo.port), tls=of_server(pki)) as port:
+        yield f"https://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def spoken_to(url: str, ca: Path | None = None) -> AsyncIterator[JsonRpc]:
+    spoken = JsonRpc(url, NAME, "bridge", lambda: PASSWORD, ca=ca)
+    try:
+        yield spoken
+    finally:
+        await spoken.close()
+
+
+async def test_an_odoo_behind_the_shop_s_own_authority(
+    odoo: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
+    async with (
+        encrypted(odoo, tmp_path) as url,
+        spoken_to(url, tmp_path / "ca.crt") as spoken,
+    ):
+        assert await asyncio.gather(spoken.version(), spoken.version()) == [18, 18]
+        assert await spoken.call("res.partner", "search_count", []) == 9
+
+
+async def test_an_odoo_whose_authority_the_system_trusts(
+    odoo: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
+    async with encrypted(odoo, tmp_path) as url:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
+        async with spoken_to(url) as spoken:
+            assert await spoken.version() == 18
+
+
+async def test_an_odoo_that_cannot_prove_who_it_is_is_told_as_such(
+    odoo: StandIn, tmp_path: Path
+) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with encrypted(odoo, tmp_path) as url, serving(plain) as port:
+        other_name = url.replace("127.0.0.1", "localhost")
+        for wrong, ca, told in (
+            (url, None, "certificate refused: unable to get local issuer certificate"),
+            (other_name, tmp_path / "ca.crt", "certificate refused: Hostname mismatch"),
+            (f"https://127.0.0.1:{port}", None, "TLS: "),
+        ):
+            async with spoken_to(wrong, ca) as spoken:
+                with pytest.raises(Unavailable, match=rf"login: ConnectError \({told}"):
+                    await spoken.user()
+
+
+async def test_an_authority_s_file_that_comes_later_is_read_then(
+    odoo: StandIn, tmp_path: Path
+) -> None:
+    ca = tmp_path / "late.crt"
+    async with encrypted(odoo, tmp_path) as url, spoken_to(url, ca) as spoken:
+        with pytest.raises(Unavailable, match=rf"login: ca: {ca}: no such file"):
+            await spoken.user()
+        ca.write_bytes((tmp_path / "ca.crt").read_bytes())
+        assert await spoken.user() == 8
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("localhost", "Connection refused"),  # of both its addresses, where it has two
+        ("no-such-machine.invalid", ""),  # in the words of the system's resolver
+    ],
+)
+async def test_why_there_is_no_connection_is_told(host: str, told: str) -> None:
+    async with spoken_to(f"http://{host}:1") as spoken:
+        with pytest.raises(Unavailable, match=rf"login: ConnectError \({told}[^()]*\)"):
+            await spoken.user()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from bridge.standin import StandIn
@@ -25,7 +25,7 @@ async def odoo() -> AsyncIterator[StandIn]:
 
 
 async def test_every_answer_closes_the_connection(odoo: StandIn) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         request = {"params": {"service": "common", "method": "version", "args": []}, "id": 1}
         answer = await client.post(odoo.url + "/jsonrpc", json=request)
         assert answer.headers["connection"] == "close"
@@ -75,7 +75,7 @@ async def test_records_are_kept_over_a_restart(tmp_path: Path) -> None:
 
 
 async def test_state_and_faults_over_http(odoo: StandIn) -> None:
-    async with httpx.AsyncClient(base_url=odoo.url) as client:
+    async with httpx2.AsyncClient(base_url=odoo.url) as client:
         state = (await client.get("/standin/state")).json()
         assert state["members"] == 8
         assert state["products"] == 13

@@ -71,7 +71,6 @@ class TestHead:
         with pytest.raises(NotHttpError):
             Answer().feed(data)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=300))
     def test_noise(self, data: bytes) -> None:
         answer = Answer()
@@ -111,7 +110,7 @@ class TestStream:
             data = part(PICTURES[0][:cut]) + part(PICTURES[1])
             assert MultipartJpeg("frame").feed(data) == [PICTURES[1]]
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.lists(st.one_of(st.sampled_from(PICTURES), st.binary(max_size=60)), max_size=5),
         st.integers(1, 500),

@@ -153,7 +153,7 @@ def test_too_large_is_dropped_and_the_next_shown() -> None:
     assert splitter.feed(large + small) == [small]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.one_of(
@@ -173,7 +173,7 @@ def test_any_cut_gives_the_same(pieces: list[bytes], step: int) -> None:
         assert one.endswith(b"\xff\xd9")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=2000))
 def test_noise_never_harms(data: bytes) -> None:
     JpegSplitter().feed(data)

@@ -114,7 +114,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     assert module.MAX_PIXELS < 65535 * 65535
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=3))
 def test_torn_pictures_give_a_picture_or_a_value_error(where: int, wrong: bytes) -> None:
     jpeg = bytearray(picture(size=(40, 60)))

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.daemons import edged
+from support.echo import until
 from support.inboxes import parked_facts
 from support.stores import fact
 
@@ -109,7 +114,10 @@ async def test_check_reads_secrets_and_never_shows_them(station: Path, tmp_path:
     ("present", "words"),
     [
         ((), ["[mqtt] key: ", "[mqtt] ca: ", "no such file"]),
-        (("ca", "cert", "key"), ["[mqtt] ca, cert, key: cannot be used"]),
+        (
+            ("ca", "cert", "key"),
+            [f"[mqtt] {key}: " for key in ("ca", "cert", "key")] + ["holds no certificate in PEM"],
+        ),
     ],
 )
 async def test_check_looks_at_certificates(
@@ -126,6 +134,23 @@ async def test_check_looks_at_certificates(
     assert status == 3
     assert all(word in err for word in words), err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("mqtts://x:1883", "Write mqtt://, or port 8883."),
+        ("mqtt://x:8883", "Write mqtts://, or port 1883."),
+    ],
+)
+async def test_check_says_that_port_and_scheme_disagree(
+    station: Path, url: str, advice: str
+) -> None:
+    station.write_text(station.read_text() + f'[mqtt]\nurl = "{url}"\n')
+    status, out, err = await edged("check", "--offline", "-c", station)
+    assert (status, out) == (3, "")
+    assert err.startswith(f"{station}: [mqtt] url: {url}: ")
+    assert err.endswith(f"{advice}\n")
 
 
 @pytest.mark.parametrize("key", ["password_file", "ca"])
@@ -149,8 +174,13 @@ async def test_check_reads_the_bridge_s_file_of_a_one_box_shop(tmp_path: Path) -
     (tmp_path / "badge.key").chmod(0o600)
     status, _, err = await edged("check", "--offline", "-c", file)
     assert (status, err) == (2, f"{tmp_path}/bridge.toml: no such file.\n")
-    write_bridge(tmp_path, odoo_url="http://127.0.0.1:1", password="x")
+    written = write_bridge(tmp_path, odoo_url="https://127.0.0.1:1", password="x")
     assert (await edged("check", "--offline", "-c", file))[::2] == (0, "")
+    text = written.read_text().replace("[site.odoo]", '[site.odoo]\nca = "/no/ca.crt"')
+    written.write_text(text)
+    status, out, err = await edged("check", "--offline", "-c", file)
+    assert (status, out) == (3, "")
+    assert err.startswith(f"{written}: [site.odoo] (no. 1) ca: /no/ca.crt: no such file.")
 
 
 # --- try ---------------------------------------------------------------------------------------
@@ -330,6 +360,23 @@ async def test_bridge_check(tmp_path: Path) -> None:
     assert "odoo" in err
 
 
+async def test_bridge_check_looks_at_certificates(tmp_path: Path) -> None:
+    from edged.demo.files import write_bridge
+
+    file = write_bridge(tmp_path, odoo_url="https://127.0.0.1:1", password="x")
+    (tmp_path / "ca.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+    file.write_text(
+        file.read_text().replace("[site.odoo]", f'[site.odoo]\nca = "{tmp_path / "ca.key"}"')
+        + '\n[mqtt]\nurl = "mqtts://127.0.0.1:1883"\nca = "/no/ca.crt"\n'
+    )
+    status, out, err = await edged("bridge", "--check", "-c", file)
+    assert (status, out) == (3, "")
+    port, broker, odoo = err.splitlines()
+    assert port.startswith(f"{file}: [mqtt] url: mqtts://127.0.0.1:1883: ")
+    assert broker.startswith(f"{file}: [mqtt] ca: /no/ca.crt: no such file. ")
+    assert odoo.startswith(f"{file}: [site.odoo] (no. 1) ca: {tmp_path / 'ca.key'} holds a private")
+
+
 async def test_bridge_without_its_secrets(tmp_path: Path) -> None:
     from edged.demo.files import write_bridge
 
@@ -389,3 +436,33 @@ async def test_a_demo_whose_workbench_has_no_port_ends_and_says_so(tmp_path: Pat
     assert (status, out) == (1, "")
     assert f"--bench-port: {port} is used by another program" in err
     assert "Traceback" not in err
+
+
+async def test_ctrl_c_ends_a_demo_in_order(tmp_path: Path) -> None:
+    """A terminal sends it to all processes; here the bridge is still loading its modules."""
+
+    def bridge_is_loading() -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended
+                command = (process / "cmdline").read_text().split("\0")
+                if command[1:4] == ["-m", "edged", "bridge"] and str(tmp_path) in command[5]:
+                    assert os.getsid(int(process.name)) != demo.pid, "it gets Ctrl-C itself"
+                    return "pydantic_core" in (process / "maps").read_text()
+        return False
+
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edged",
+        "demo", "--no-browser", "--port=0", "--bench-port=0", f"--dir={tmp_path}",
+        stdout=PIPE, stderr=PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        await until(bridge_is_loading, seconds=40)
+        os.killpg(demo.pid, signal.SIGINT)
+        _, err = await demo.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(demo.pid, signal.SIGKILL)
+    said = err.decode()
+    assert demo.returncode == 0, said
+    assert "Traceback" not in said
+    assert "ERROR" not in said

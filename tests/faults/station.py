@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+import httpx2
 from faults.centre import Person
 from faults.judge import Truth
 from faults.processes import Process, eventually
@@ -121,7 +121,7 @@ class Station(Process):
         self.hands.url = re.findall(_READY, self.words())[-1]
         try:
             told = await self.hands.status()
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
         devices = told["devices"]
         assert isinstance(devices, list)
@@ -181,7 +181,7 @@ class Station(Process):
     async def _page(self) -> str:
         try:
             return await self.hands.page("entrance")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return ""
 
     async def passes(self, *people: Person) -> None:

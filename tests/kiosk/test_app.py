@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 from support.screens import CAMILLE, DOMINIQUE, STRANGER, Bench, running, settle, until
@@ -28,9 +28,11 @@ class Web:
         self.booth: Booth = made.booth()
         self.booth.framing_s = self.booth.second_s = 0.02
         self.app = build(made.station, self.entrance, self.weighing, self.booth)
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url=HOST)
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=self.app), base_url=HOST
+        )
 
-    async def get(self, path: str, **headers: str) -> httpx.Response:
+    async def get(self, path: str, **headers: str) -> httpx2.Response:
         return await self.client.get(path, headers=headers)
 
     async def token(self, page: str) -> str:
@@ -39,7 +41,7 @@ class Web:
 
     async def tap(
         self, page: str, do: str, what: str = "", *, id_: str | None = None, **headers: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         given = {"Origin": HOST, "X-Token": await self.token(page), **headers}
         body = {"do": do, "what": what, "id": id_ or f"{do}{what}{id(object())}"}
         return await self.client.post(f"/{page}/tap", headers=given, json=body)
@@ -67,7 +69,7 @@ async def test_each_page_is_whole_and_asks_nobody_else(web: Web, page: str) -> N
 
 async def test_a_screen_that_this_station_has_not(made: Bench) -> None:
     app = build(made.station, made.entrance())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=HOST) as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=HOST) as client:
         answer = await client.get("/scale")
         assert answer.status_code == 404
         assert "n’a pas cet écran" in answer.text

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.broker import Mosquitto, mosquitto
+from support.certificates import authority, strict_by_default
 from support.linked import held
 
 from mqtt.link import Address, Down, Gone, Incoming, Outgoing, Reason, Session, reach
@@ -227,22 +228,6 @@ async def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
 # --- TLS -------------------------------------------------------------------------------------
 
 
-def authority(folder: Path, *names: str) -> None:
-    """A CA and, signed by it, a certificate and key for each name (for 127.0.0.1 and clients)."""
-
-    def openssl(arguments: str) -> None:
-        subprocess.run(["openssl", *arguments.split()], check=True, cwd=folder, capture_output=True)
-
-    folder.mkdir(exist_ok=True)
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
-    ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    ca = "-CA ca.crt -CAkey ca.key -CAcreateserial -extfile san"
-    openssl(f"req -x509 {ec} -keyout ca.key -out ca.crt -subj /CN=ca")
-    for name in names:
-        openssl(f"req {ec} -keyout {name}.key -out {name}.csr -subj /CN={name}")
-        openssl(f"x509 -req -in {name}.csr {ca} -out {name}.crt")
-
-
 @pytest.fixture
 async def secured(tmp_path: Path) -> Any:
     authority(tmp_path / "pki", "server", "station")
@@ -261,7 +246,10 @@ def files(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_certificates_both_ways(secured: Mosquitto, tmp_path: Path, version: Any) -> None:
+async def test_certificates_both_ways(
+    secured: Mosquitto, tmp_path: Path, version: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
     pki = tmp_path / "pki"
     address = Address.parse(secured.url, ca=pki / "ca.crt", **files(pki), version=version)
     async with held(address) as link:
@@ -273,13 +261,24 @@ async def test_certificates_both_ways(secured: Mosquitto, tmp_path: Path, versio
         await link.becomes("link.down")
 
 
-@pytest.mark.parametrize("wrong", ["ca", "client", "none", "missing"])
+@pytest.mark.parametrize("wrong", ["ca", "client", "none", "missing", "name"])
 async def test_a_wrong_certificate_is_told_as_such(
     secured: Mosquitto, tmp_path: Path, wrong: str
 ) -> None:
     pki, other = tmp_path / "pki", tmp_path / "other"
     ca = (other if wrong == "ca" else pki) / "ca.crt"
     own = {"none": {}, "client": files(other), "missing": files(tmp_path)}.get(wrong, files(pki))
+    url = secured.url.replace("127.0.0.1", "localhost") if wrong == "name" else secured.url
     with pytest.raises(Down) as down:
-        await reach(Address.parse(secured.url, ca=ca, **own))
+        await reach(Address.parse(url, ca=ca, **own))
     assert down.value.key == "link.tls"
+    assert (str(tmp_path / "station.key") in str(down.value)) == (wrong == "missing")
+
+
+async def test_the_system_s_authorities_are_trusted_beside_ca(
+    secured: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker changes to a certificate of the system's authorities, and `ca` is still named."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pki" / "ca.crt"))
+    other = tmp_path / "other" / "ca.crt"
+    await reach(Address.parse(secured.url, ca=other, **files(tmp_path / "pki")))

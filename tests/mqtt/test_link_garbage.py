@@ -38,7 +38,7 @@ async def test_garbage_in_mid_connection_is_survived(garbage: bytes) -> None:
         assert await (await link.session()).publish(A_FACT) is Reason.OK
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=40))
 async def test_no_bytes_hang_or_crash_the_link(noise: bytes) -> None:
     async with FaultBroker() as broker:

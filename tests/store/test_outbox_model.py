@@ -139,5 +139,5 @@ class OutboxModel(RuleBasedStateMachine):
         assert there == [(e.name, len(e.facts), e.stored, e.done) for e in self.epochs]
 
 
-OutboxModel.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+OutboxModel.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestOutboxModel = OutboxModel.TestCase

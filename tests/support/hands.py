@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 
-import httpx
+import httpx2
 
 _STATE = re.compile(r'<main id="main" class="\w+ (?:is-)?([a-z_]+)')
 _TOKEN = re.compile(r'<meta name="token" content="([^"]+)"')
@@ -20,9 +20,9 @@ class Hands:
         self.url = url
 
     @staticmethod
-    def client() -> httpx.AsyncClient:
+    def client() -> httpx2.AsyncClient:
         """Without TLS: to set it up takes 100 ms, in which the simulators beside us stand still."""
-        return httpx.AsyncClient(verify=False)  # the pages are plain HTTP
+        return httpx2.AsyncClient(verify=False)  # the pages are plain HTTP
 
     async def page(self, screen: str) -> str:
         async with self.client() as client:
@@ -32,7 +32,7 @@ class Hands:
         """The state that the page shows, such as ``idle``."""
         try:
             found = _STATE.search(await self.page(screen))
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return _NONE
         return found.group(1) if found else _NONE
 
