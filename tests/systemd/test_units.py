@@ -33,7 +33,7 @@ def test_the_station_may_ask_whether_its_clock_is_right() -> None:
 def test_a_mistake_in_the_file_is_not_tried_again(unit: str) -> None:
     from edged.cli import MISUSED
 
-    assert values(unit, "RestartPreventExitStatus") == [str(MISUSED)]
+    assert str(MISUSED) in values(unit, "RestartPreventExitStatus")[0].split()
 
 
 @pytest.mark.parametrize("user", ["edged", "edged-bridge"])
