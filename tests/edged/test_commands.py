@@ -260,7 +260,7 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     (folder.parent / "badge.key").write_text("ab" * 32)
     file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
     status, out, err = await edged("bridge", "-c", file)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert err.startswith(f"{file}: [inbox] folder: {folder} cannot be used: File exists. The ")
 
 
@@ -338,7 +338,7 @@ async def test_bridge_without_its_secrets(tmp_path: Path) -> None:
     file.write_text(text)
     assert (await edged("bridge", "--check", "-c", file))[0] == 0
     status, _, err = await edged("bridge", "-c", file)
-    assert status == 1
+    assert status == 2
     assert "badge.key" in err
 
 
