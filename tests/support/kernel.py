@@ -105,12 +105,12 @@ class Gadget:
             (self._root / "UDC").write_text("\n")
 
 
-def usb_printer(ieee1284: str) -> Gadget:
+def usb_printer(ieee1284: str, serial: str = "VM0001") -> Gadget:
     """A printer at ``/dev/usb/lp*``; its paper comes out of ``/dev/g_printer0``."""
     return Gadget(
         "printer.0",
         ids=(0x04B8, 0x0E15),
-        names=("EPSON", "TM-T20", "VM0001"),
+        names=("EPSON", "TM-T20", serial),
         attributes={"pnp_string": ieee1284.encode(), "q_len": b"10"},
     )
 

@@ -30,13 +30,13 @@ def changed(unit: str, words: str) -> Iterator[None]:
     systemctl("stop", unit)
     file.write_text(f"[Service]\n{words}\n")
     systemctl("daemon-reload")
+    subprocess.run(["systemctl", "reset-failed", unit], check=False, capture_output=True)
     try:
         yield
     finally:
         systemctl("stop", unit)
         file.unlink()
         systemctl("daemon-reload")
-        subprocess.run(["systemctl", "reset-failed", unit], check=False)
 
 
 def states() -> dict[str, str]:

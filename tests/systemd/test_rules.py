@@ -109,8 +109,8 @@ def test_a_serial_number_that_another_has_as_well_names_neither(
     other = "S:edged/printer-ABC123\nE:EDGED_NAME=printer-ABC123\n"
     names, said = udev(tmp_path, 1, "ABC123", "ABC123", known=other, action=action)
     assert names == {SOCKETS[1]}
-    # The first one got the name while it was alone: who comes second has it looked at again, and
-    # who is looked at again asks nobody, or they would go on for ever.
+    # Who comes has all others of the name looked at again. Who is looked at again asks nobody, or
+    # they would go on for ever.
     asked = "udevadm trigger --action=change --property-match=EDGED_NAME=printer-ABC123" in said
     assert asked == (action == "add")
 
