@@ -16,7 +16,7 @@ from bridge.config import BridgeConfig
 from bridge.inbox import Inbox
 from bridge.ledger import Item, Station, Told
 from bridge.leftovers import Leftovers
-from bridge.patience import DISK_ERRORS, insist, why_not
+from bridge.patience import DISK_ERRORS, insist, needs_person, why_not
 from bridge.post import Post
 from bridge.replay import EPOCHS, Replays, all_epochs, read_answer, replayed, state_of
 from bridge.site import ASKED_S, Site
@@ -36,7 +36,14 @@ NOT_ALLOWED_WAIT_S = 60.0
 
 
 class CannotOpen(Exception):
-    """The inbox cannot be opened; the message names its folder and says why."""
+    """The inbox cannot be opened; the message names its folder and says why.
+
+    `needs_person`: to start again is of no use until somebody has corrected it.
+    """
+
+    def __init__(self, message: str, *, needs_person: bool) -> None:
+        super().__init__(message)
+        self.needs_person = needs_person
 
 
 async def run(config: BridgeConfig) -> None:
@@ -56,7 +63,8 @@ async def _inbox(config: BridgeConfig) -> Inbox:
     try:
         return await Inbox.open(table.folder, min_free_mb=table.min_free_mb)
     except DISK_ERRORS as error:
-        raise CannotOpen(f"[inbox] folder: {table.folder} {why_not(error)}") from error
+        message = f"[inbox] folder: {table.folder} {why_not(error)}"
+        raise CannotOpen(message, needs_person=needs_person(error)) from error
 
 
 def _addresses(config: BridgeConfig) -> list[Address]:

@@ -34,6 +34,15 @@ async def insist(who: str, step: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(AGAIN_S)
 
 
+def needs_person(error: Exception) -> bool:
+    """Whether to open the inbox again is of no use until somebody has corrected something. `error`
+    is one of `DISK_ERRORS`.
+    """
+    if isinstance(error, StoreError):
+        return error.needs_person
+    return isinstance(error, PermissionError | NotADirectoryError | FileExistsError)
+
+
 def why_not(error: Exception) -> str:
     """Why an inbox cannot be opened, for the person who runs the bridge: "… is", with what to do.
 

@@ -8,7 +8,12 @@ import sqlite3
 
 
 class StoreError(Exception):
-    """`key` is a catalogue key such as ``store.busy``; `params` are the values it names."""
+    """`key` is a catalogue key such as ``store.busy``; `params` are the values it names.
+
+    `needs_person`: to try again is of no use until somebody has corrected something.
+    """
+
+    needs_person = True
 
     def __init__(self, key: str, **params: str) -> None:
         details = " ".join(f"{name}={value}" for name, value in params.items())
@@ -23,9 +28,13 @@ class StoreFull(StoreError):
     Keys: ``store.full``, ``store.read_only``, ``store.unwritable``, ``store.corrupted``.
     """
 
+    needs_person = False
+
 
 class StoreBusy(StoreError):
     """Another process has this store open (``store.busy``)."""
+
+    needs_person = False
 
 
 class StoreTooNew(StoreError):
@@ -51,7 +60,11 @@ _ERRNOS = {
 
 
 def refusal(error: Exception, **params: str) -> Exception:
-    """The `StoreFull` behind an error of SQLite or of the system; any other as it is (a bug)."""
+    """The `StoreError` behind an error of SQLite or of the system: ``store.no_folder`` where a file
+    stands in the folder's place, else a `StoreFull`. Any other error as it is (a bug).
+    """
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return StoreError("store.no_folder", **params)
     if isinstance(error, OSError):
         return StoreFull(_ERRNOS.get(error.errno or 0, "store.unwritable"), **params)
     key = _REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)

@@ -3,8 +3,8 @@
 The one rule: starting costs little. This module imports argparse and nothing of the floors; each
 command imports what it needs when it runs.
 
-Exit status: 0 done · 1 failed while running · 2 wrong use or configuration · 3 a device does not
-answer, or a file that the configuration names cannot be used.
+Exit status: 0 done · 1 failed while running · 2 wrong use, or a mistake that needs a person · 3 a
+device does not answer, or a file that the configuration names cannot be used.
 """
 
 import argparse
@@ -24,7 +24,8 @@ EXIT_STATUS = """\
 exit status:
   0  done
   1  failed while running; the message says why
-  2  wrong use, or a mistake in a configuration file (each is listed)
+  2  wrong use, or a mistake that needs a person: in a configuration file (each is listed), a
+     secret, or the owner of a folder; systemd does not start the service again
   3  a device does not answer, or a check finds that a file which is named cannot be used
 """
 

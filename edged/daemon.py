@@ -41,7 +41,14 @@ log = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """Something outside the configuration file stops us; the message says what to do."""
+    """Something outside the configuration file stops us; the message says what to do.
+
+    `needs_person`: to start again is of no use until somebody has done it.
+    """
+
+    def __init__(self, message: str, *, needs_person: bool = True) -> None:
+        super().__init__(message)
+        self.needs_person = needs_person
 
 
 _M_ARENA_MAX = -8  # malloc.h
@@ -132,7 +139,7 @@ async def opened(
         store = await Store.open(config.station.data, clock=clock, sheltered=sheltered)
     except (StoreError, StoreFull) as error:
         sentence = said(config.station.language, error.key, **error.params)
-        raise CannotStart(f"{sentence} ({error})") from error
+        raise CannotStart(f"{sentence} ({error})", needs_person=error.needs_person) from error
     try:
         yield store
     finally:
@@ -153,8 +160,10 @@ def station_badge_key(config: Config, *, sheltered: bool = False) -> bytes:
         if named is None:
             make_badge_key(path)
         return read_badge_key(path, where="[station] badge_key_file" if named else "")
-    except (SecretError, OSError) as error:
+    except SecretError as error:
         raise CannotStart(str(error)) from error
+    except OSError as error:
+        raise CannotStart(str(error), needs_person=isinstance(error, PermissionError)) from error
 
 
 def _uplink(config: Config, store: Store, devices: Mapping[str, Device]) -> Uplink | None:
@@ -210,4 +219,5 @@ async def _serve(app: Starlette, port: int, ready: Callable[[int], None] = _read
             errno.EADDRINUSE: "is used by another program (another edged?)",
             errno.EACCES: "is for root alone: take one from 1024 on",
         }.get(error.errno or 0, error.strerror or str(error))
-        raise CannotStart(f"[kiosk] port: {port} {why}") from error
+        needs_person = isinstance(error, PermissionError)
+        raise CannotStart(f"[kiosk] port: {port} {why}", needs_person=needs_person) from error

@@ -81,6 +81,9 @@ def read_toml(file: Path, *, hint: str = "") -> dict[str, Any]:
         return tomllib.loads(text)
     except FileNotFoundError:
         why = f"no such file.{hint}"
+    except PermissionError as error:
+        how = "Run this as the service's user: sudo -u edged edged check, for instance."
+        why = f"cannot be read: {error.strerror}. {how}"
     except OSError as error:
         why = f"cannot be read: {error.strerror}."
     except UnicodeDecodeError as error:

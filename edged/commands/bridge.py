@@ -35,10 +35,11 @@ def main(options: argparse.Namespace) -> int:
     try:
         with as_owner(config.inbox.folder):
             asyncio.run(_run(config))
-    except (SecretError, CannotOpen, StoreError) as error:
+    except (CannotOpen, StoreError) as error:
         print(f"{options.config}: {error}", file=sys.stderr)
-        return FAILED
-    except ValueError as error:  # the broker's address, which loading need not have
+        return MISUSED if error.needs_person else FAILED
+    # A secret, or the broker's address, which loading need not have.
+    except (SecretError, ValueError) as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return MISUSED
     return OK

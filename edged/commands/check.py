@@ -5,6 +5,7 @@ The one rule: it changes nothing. Nothing is printed on paper, zeroed, tared or 
 
 import argparse
 import asyncio
+import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from pathlib import Path
 import bridge.config
 from devices import Device, Health, State
 from devices.keep import keep
+from durable.errors import StoreBusy
+from durable.files import lock_read_only
 from edged import logs
-from edged.cli import NO_ANSWER, OK, counted
+from edged.cli import MISUSED, NO_ANSWER, OK, counted
 from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
 from kiosk.words import Language, said
@@ -37,10 +40,24 @@ def main(options: argparse.Namespace) -> int:
     status = NO_ANSWER if problems else OK
     if options.offline:
         return status
+    if runs(config):
+        print("edged check: the station is running: stop it first", file=sys.stderr)
+        return MISUSED
     healths = asyncio.run(ask(config))
     for table, health in zip(config.devices, healths, strict=True):
         print(_line(table, health, config.station.language))
     return status if all(health.usable for health in healths) else NO_ANSWER
+
+
+def runs(config: Config) -> bool:
+    """Whether a station holds its folder, and with it the devices. False for who may not look."""
+    try:
+        lock = lock_read_only(config.station.data)
+    except StoreBusy:
+        return True
+    if lock is not None:
+        os.close(lock)
+    return False
 
 
 def _problems(config: Config) -> Iterator[object]:
@@ -62,6 +79,7 @@ def _problems(config: Config) -> Iterator[object]:
 
 
 def _secrets(config: Config) -> Iterator[str]:
+    """Of the station's own secrets."""
     station, mqtt = config.station, config.mqtt
     if station.badge_key_file is not None:
         yield from _secret("[station] badge_key_file", station.badge_key_file, read_badge_key)

@@ -5,17 +5,23 @@ The one rule: it only looks. No device is opened, so that it can run beside a wo
 
 import argparse
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edged.cli import OK
+from edged.names import named, printers
+
+OR_A_KEYBOARD = "A real keyboard looks the same: a grabbed one can no longer type."
+OR_A_READER = "If it is a badge reader: [badge_reader.…] with driver rdm6300 or serial-scanner."
+NO_ESCPOS = "It does not say that it speaks ESC/POS: `edged try printer` tells."
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One device and the table that would hold it. `note` says what the file cannot know."""
+    """One device and the table that would hold it. `note` says what the file cannot know, in one
+    line or more.
+    """
 
     family: str
     path: str
@@ -25,8 +31,7 @@ class Found:
 
     def toml(self, name: str) -> str:
         lines = [f"# {self.what}"]
-        if self.note:
-            lines.append(f"# {self.note}")
+        lines += [f"# {line}" for line in self.note.splitlines()]
         lines.append(f"[{self.family}.{name}]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in self.settings.items()]
         return "\n".join(lines)
@@ -59,65 +64,50 @@ def find(root: Path = Path("/")) -> Iterator[Found]:
     yield from _cameras(root)
 
 
-def _links(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
 def _plain(path: Path, root: Path) -> str:
     return "/" + str(path.relative_to(root))
 
 
-def _words(name: str) -> str:
-    """``usb-ACS_ACR1252_1.3-if00`` → ``ACS ACR1252 1.3``."""
-    name = re.sub(r"^usb-|-event-kbd$|-video-index\d+$|-if\d+(-port\d+)?$", "", name)
-    return re.sub(r"-if\d+(-port\d+)?$", "", name).replace("_", " ")
-
-
 def _keyboards(root: Path) -> Iterator[Found]:
-    for link in _links(root / "dev/input/by-id"):
-        if link.name.endswith("-event-kbd"):
-            path = _plain(link, root)
-            yield Found(
-                "badge_reader",
-                path,
-                f"{_words(link.name)}: types like a keyboard",
-                {"driver": "keyboard-wedge", "port": path, "layout": "us"},
-                "A real keyboard looks the same: a grabbed one can no longer type.",
-            )
+    for one in named(root, "input", root / "dev/input", "-event-kbd"):
+        path = _plain(one.link, root)
+        yield Found(
+            "badge_reader",
+            path,
+            f"{one.calls_itself}: types like a keyboard",
+            {"driver": "keyboard-wedge", "port": path, "layout": "us"},
+            _notes(OR_A_KEYBOARD, one.note),
+        )
 
 
 def _serial_lines(root: Path) -> Iterator[Found]:
-    for link in _links(root / "dev/serial/by-id"):
-        path = _plain(link, root)
+    for one in named(root, "tty", root / "dev/serial"):
+        path = _plain(one.link, root)
         yield Found(
             "scale",
             path,
-            f"{_words(link.name)}: a serial line",
+            f"{one.calls_itself}: a serial line",
             {"driver": "mettler-8217", "port": path},
-            "If it is a badge reader: [badge_reader.…] with driver rdm6300 or serial-scanner.",
+            _notes(OR_A_READER, one.note),
         )
 
 
 def _printers(root: Path) -> Iterator[Found]:
-    for node in _links(root / "dev/usb"):
-        if not node.name.startswith("lp"):
-            continue
-        identity = root / "sys/class/usbmisc" / node.name / "device/ieee1284_id"
+    for one in printers(root):
+        identity = root / "sys/class/usbmisc" / one.node.name / "device/ieee1284_id"
         text = identity.read_text(errors="replace").strip() if identity.is_file() else ""
-        path = _plain(_stable(node, root / "dev/edged"), root)
-        speaks = "ESC/POS" in text.upper()
+        path = _plain(one.link, root)
         yield Found(
             "printer",
             path,
             _model(text) or "a USB printer",
             {"driver": "escpos", "port": path},
-            "" if speaks else "It does not say that it speaks ESC/POS: `edged try printer` tells.",
+            _notes("" if "ESC/POS" in text.upper() else NO_ESCPOS, one.note),
         )
 
 
-def _stable(node: Path, names: Path) -> Path:
-    """The name that our udev rule gave to a device, by its serial number, or the device's own."""
-    return next((link for link in _links(names) if link.resolve() == node.resolve()), node)
+def _notes(*notes: str) -> str:
+    return "\n".join(filter(None, notes))
 
 
 def _model(ieee1284: str) -> str:
@@ -129,9 +119,12 @@ def _model(ieee1284: str) -> str:
 
 
 def _cameras(root: Path) -> Iterator[Found]:
-    for link in _links(root / "dev/v4l/by-id"):
-        if link.name.endswith("-video-index0"):
-            path = _plain(link, root)
-            yield Found(
-                "camera", path, f"{_words(link.name)}: a camera", {"driver": "v4l2", "port": path}
-            )
+    for one in named(root, "video4linux", root / "dev/v4l", "-video-index0"):
+        path = _plain(one.link, root)
+        yield Found(
+            "camera",
+            path,
+            f"{one.calls_itself}: a camera",
+            {"driver": "v4l2", "port": path},
+            one.note,
+        )

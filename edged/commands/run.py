@@ -2,6 +2,9 @@
 
 As root it acts as the owner of the station's folder, as the service does, because files of root
 there would shut the service out.
+
+A mistake that needs a person ends with status 2, which systemd does not try again; what may heal by
+itself (a port or a store that another program uses, a full disk) ends with 1.
 """
 
 import argparse
@@ -10,7 +13,7 @@ import sys
 
 from durable.owner import as_owner
 from edged import logs
-from edged.cli import FAILED, OK
+from edged.cli import FAILED, MISUSED, OK
 from edged.config import load
 from kiosk.words import said
 from store import StoreError
@@ -26,9 +29,9 @@ def main(options: argparse.Namespace) -> int:
             asyncio.run(run(config))
     except CannotStart as error:
         print(f"edged: {error}", file=sys.stderr)
-        return FAILED
+        return MISUSED if error.needs_person else FAILED
     except StoreError as error:
         sentence = said(config.station.language, error.key, **error.params)
         print(f"edged: {sentence} ({error})", file=sys.stderr)
-        return FAILED
+        return MISUSED if error.needs_person else FAILED
     return OK

@@ -15,7 +15,7 @@ from devices import Device, DeviceError
 from devices.keep import keep
 from edged import logs
 from edged.cli import MISUSED, NO_ANSWER, OK
-from edged.commands.check import explained
+from edged.commands.check import explained, runs
 from edged.config import load
 from edged.drivers import make_device
 from kiosk.words import Language, said
@@ -42,6 +42,9 @@ def main(options: argparse.Namespace) -> int:
     if options.name not in tables:
         hint = nearest(options.name, tables)
         print(f"edged try: no {options.family} '{options.name}'.{hint}", file=sys.stderr)
+        return MISUSED
+    if runs(config):
+        print("edged try: the station is running: stop it first", file=sys.stderr)
         return MISUSED
     device, language = make_device(tables[options.name]), config.station.language
     return asyncio.run(_try(device, language, options.seconds, options.output))

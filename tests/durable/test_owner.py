@@ -12,7 +12,7 @@ import pytest
 from support.root import needs_root
 from support.strace import environment
 
-from durable.errors import StoreFull
+from durable.errors import StoreError
 from durable.owner import as_owner
 
 NOBODY = pwd.getpwnam("nobody")
@@ -129,5 +129,5 @@ def test_a_home_that_cannot_be_made_is_a_refusal(
     home = tmp_path / "file" / "edged"
     user = pwd.struct_passwd(("edged", "x", NAMELESS, NAMELESS, "", str(home), "/bin/false"))
     monkeypatch.setattr(pwd, "getpwall", lambda: [user])
-    with pytest.raises(StoreFull), as_owner(home):
+    with pytest.raises(StoreError, match=r"store\.no_folder"), as_owner(home):
         pass

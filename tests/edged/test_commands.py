@@ -15,7 +15,8 @@ import pytest
 from support.daemons import edged
 from support.echo import until
 from support.inboxes import parked_facts
-from support.stores import fact
+from support.root import needs_root
+from support.stores import fact, opened
 
 from bridge.config import load
 from edged.demo.workbench import Workbench
@@ -59,6 +60,30 @@ def station(tmp_path: Path, bench: Workbench) -> Path:
 
 
 # --- check -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("try", "scale", "balance"), ("try", "badge_reader", "door")]
+)
+async def test_devices_of_a_station_that_runs_are_left_to_it(
+    station: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    async with opened(tmp_path / "data"):
+        status, _, err = await edged(*command, "-c", station)
+        assert status == 2
+        assert err == f"edged {command[0]}: the station is running: stop it first\n"
+        assert (await edged("check", "--offline", "-c", station))[0] == 0
+    assert (await edged("check", "-c", station))[0] == 0
+
+
+@needs_root
+async def test_a_file_that_only_the_services_user_may_read(station: Path) -> None:
+    station.chmod(0o640)
+    program = "import os, sys, mqtt.settings, edged.config, edged.commands.check, edged.cli\n"
+    program += "os.setresuid(65534, 65534, 65534)\nedged.cli.main(sys.argv[1:])"
+    status, _, err = await edged("check", "-c", station, python=("-c", program))
+    assert status == 2
+    assert "Permission denied. Run this as the service's user: sudo -u edged edged check" in err
 
 
 async def test_check_asks_every_device(station: Path) -> None:
@@ -290,7 +315,7 @@ async def test_parked_facts_that_may_not_be_read_are_a_sentence(tmp_path: Path) 
     (folder.parent / "badge.key").write_text("ab" * 32)
     file.write_text(file.read_text() + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n')
     status, out, err = await edged("bridge", "-c", file)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert err.startswith(f"{file}: [inbox] folder: {folder} cannot be used: File exists. The ")
 
 
@@ -385,7 +410,7 @@ async def test_bridge_without_its_secrets(tmp_path: Path) -> None:
     file.write_text(text)
     assert (await edged("bridge", "--check", "-c", file))[0] == 0
     status, _, err = await edged("bridge", "-c", file)
-    assert status == 1
+    assert status == 2
     assert "badge.key" in err
 
 

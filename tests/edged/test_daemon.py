@@ -59,8 +59,9 @@ async def test_a_port_for_root_alone_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(edged.daemon, "serve", refused)
     with pytest.raises(
         edged.daemon.CannotStart, match=r"port: 80 is for root alone: take one from"
-    ):
+    ) as caught:
         await edged.daemon._serve(Starlette(), 80)
+    assert caught.value.needs_person
 
 
 async def test_a_private_broker_without_room_takes_nothing_down(tmp_path: Path) -> None:

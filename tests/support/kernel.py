@@ -17,6 +17,8 @@ T = TypeVar("T")
 _GADGETS = Path("/sys/kernel/config/usb_gadget")
 _CONTROLLERS = Path("/sys/class/udc")
 _PORTS = 4
+_MODULES = {"acm": "usb_f_acm", "gser": "usb_f_serial", "printer": "usb_f_printer"}
+"""Functions as configfs has them, and the kernel's modules that play them."""
 
 
 def modprobe(*arguments: str) -> None:
@@ -66,7 +68,7 @@ class Gadget:
                 ["mount", "-t", "configfs", "configfs", "/sys/kernel/config"], check=True
             )
         modprobe("libcomposite")
-        modprobe(f"usb_f_{self._function.partition('.')[0]}")
+        modprobe(_MODULES[self._function.partition(".")[0]])
         modprobe("dummy_hcd", f"num={_PORTS}")
         strings, config = self._root / "strings/0x409", self._root / "configs/c.1"
         for folder in (self._root, strings, config, self.node):
@@ -103,12 +105,12 @@ class Gadget:
             (self._root / "UDC").write_text("\n")
 
 
-def usb_printer(ieee1284: str) -> Gadget:
+def usb_printer(ieee1284: str, serial: str = "VM0001") -> Gadget:
     """A printer at ``/dev/usb/lp*``; its paper comes out of ``/dev/g_printer0``."""
     return Gadget(
         "printer.0",
         ids=(0x04B8, 0x0E15),
-        names=("EPSON", "TM-T20", "VM0001"),
+        names=("EPSON", "TM-T20", serial),
         attributes={"pnp_string": ieee1284.encode(), "q_len": b"10"},
     )
 
@@ -116,6 +118,13 @@ def usb_printer(ieee1284: str) -> Gadget:
 def usb_serial(serial: str = "VM0002") -> Gadget:
     """A serial adapter at ``/dev/ttyACM*``; its other end is ``/dev/ttyGS*``."""
     return Gadget("acm.0", ids=(0x0525, 0xA4A7), names=("edged", "Serial", serial))
+
+
+def usb_adapter(serial: str = "VM0003") -> Gadget:
+    """A serial adapter at ``/dev/ttyUSB*``: one whose chip wants nothing but bytes
+    (usb-serial-simple), under the numbers of a GPS receiver.
+    """
+    return Gadget("gser.0", ids=(0x09D7, 0x0100), names=("edged", "Adapter", serial))
 
 
 class LoopbackCamera:

@@ -1,17 +1,15 @@
 """A serial scale on a real tty (CDC ACM): 7E1 in earnest, names by udev, the cable pulled."""
 
 import asyncio
-import os
 import termios
-import tty
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from support.cameras import until
-from support.kernel import Gadget, usb_serial, wait_for
+from support.far_ends import answering
+from support.kernel import usb_serial, wait_for
 
 from devices import DeviceError, State
 from devices.keep import keep
@@ -20,26 +18,6 @@ from scale.simulate import Toledo8217Simulator
 from scale.toledo import Toledo8217, ToledoSettings
 
 BY_ID = "/dev/serial/by-id/usb-edged_Serial_VM0002-if00"
-
-
-@asynccontextmanager
-async def scale_on(cable: Gadget, simulator: Toledo8217Simulator) -> AsyncIterator[None]:
-    """The simulator answers at the gadget's end of the cable."""
-    number = (cable.node / "port_num").read_text().strip()
-    fd = os.open(f"/dev/ttyGS{number}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    tty.setraw(fd)
-    loop = asyncio.get_running_loop()
-
-    def answer() -> None:
-        with suppress(OSError):
-            os.write(fd, simulator.feed(os.read(fd, 4096)))
-
-    loop.add_reader(fd, answer)
-    try:
-        yield
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
 
 
 async def test_a_scale_by_its_stable_name_unplugged_and_back() -> None:
@@ -53,7 +31,7 @@ async def test_a_scale_by_its_stable_name_unplugged_and_back() -> None:
     task = asyncio.create_task(keep(scale))
     try:
         with usb_serial() as cable:
-            async with scale_on(cable, simulator):
+            async with answering(cable, simulator.feed):
                 await until(lambda: shows("1.234"), 60)
                 simulator.load = 500
                 await until(lambda: shows("0.500"), 60)
@@ -61,7 +39,7 @@ async def test_a_scale_by_its_stable_name_unplugged_and_back() -> None:
             await until(lambda: shows(None), 60)
             await until(lambda: scale.health.get().state is State.ABSENT, 60)
             cable.plug()
-            async with scale_on(cable, simulator):
+            async with answering(cable, simulator.feed):
                 await until(lambda: shows("0.500"), 60)
                 assert scale.health.get().state is State.UP
     finally:

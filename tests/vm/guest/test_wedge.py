@@ -5,25 +5,11 @@ from contextlib import suppress
 
 import pytest
 from evdev import InputDevice, UInput, ecodes
-from support.kernel import modprobe, wait_for
+from support.wedges import KEYS, USB, plugged_in
 
 from badge_reader.wedge import WedgeReader, WedgeSettings, find
 from devices import DeviceError, State
 from devices.keep import keep
-
-KEYS = {str(digit): getattr(ecodes, f"KEY_{digit}") for digit in range(10)}
-KEYS["\n"] = ecodes.KEY_ENTER
-USB = "ffff:0035"
-
-
-def plugged_in() -> UInput:
-    modprobe("uinput")
-    modprobe("evdev")
-    keyboard = UInput(
-        {ecodes.EV_KEY: list(KEYS.values())}, name="edged reader", vendor=0xFFFF, product=0x0035
-    )
-    wait_for(lambda: find(USB))
-    return keyboard
 
 
 def type_on(keyboard: UInput, text: str) -> None:
