@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,6 +54,12 @@ class Kiosk:
     def parts(self, kind: str) -> list[int]:
         """Processes of the browser of one kind: ``renderer``, ``gpu-process``."""
         return [pid for pid, line in self.browser() if f"--type={kind}" in line]
+
+    def hit(self, kind: str, number: signal.Signals) -> None:
+        pids = self.parts(kind)
+        assert pids, f"no {kind}"
+        for pid in pids:
+            os.kill(pid, number)
 
     async def started(self) -> str:
         """The token of a browser, once there is one."""

@@ -8,7 +8,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(talk: Talk) -> AsyncIterator[int]:
+async def serving(talk: Talk, port: int = 0) -> AsyncIterator[int]:
     """The port on which every connection is given to `talk`, and closed when that returns.
 
     Connections end with the block: one left to the garbage collector is told as another test's.
@@ -22,7 +22,7 @@ async def serving(talk: Talk) -> AsyncIterator[int]:
             await talk(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
