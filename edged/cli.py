@@ -97,12 +97,28 @@ class _Commands:
         return command
 
 
-_MODULES = {"try": "trial", "import": "imports"}
-"""Commands whose names are words of Python."""
+_MODULES = {"try": "trial", "import": "imports", "kiosk-watch": "kiosk_watch"}
+"""Commands whose names cannot be names of modules."""
 
 
 def _add_services(commands: _Commands) -> None:
     commands.add("run", "run the station", config=DEFAULT_STATION)
+
+    watch = commands.add(
+        "kiosk-watch", "show a page of the station full size, and start a dead browser again"
+    )
+    watch.add_argument(
+        "--port", type=_port, default=8080, help="[kiosk] port of the station (default 8080)"
+    )
+    watch.add_argument(
+        "--page", type=_page, default="entrance", help="the page to show (default entrance)"
+    )
+    watch.add_argument(
+        "browser",
+        nargs="+",
+        metavar="COMMAND",
+        help="after --: Chromium's command line; its profile and the address are added to it",
+    )
 
     bridge = commands.add(
         "bridge",
@@ -152,6 +168,18 @@ def _add_bench(commands: _Commands) -> None:
         "--seconds", type=_seconds, default=10.0, metavar="N", help="how long (default 10)"
     )
     trial.add_argument("--output", type=Path, metavar="FILE", help="camera: where the picture goes")
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"a number from 1 to 65535, not {text!r}")
+
+
+def _page(text: str) -> str:
+    if text.isascii() and text.isalpha():
+        return text
+    raise argparse.ArgumentTypeError(f"the name of a page, such as entrance, not {text!r}")
 
 
 def _seconds(text: str) -> float:
@@ -240,15 +268,18 @@ def _flush() -> None:
 def run(options: argparse.Namespace) -> int:
     from importlib import import_module
 
-    from mqtt.settings import ConfigError
-
     try:
         status: int = import_module(options.module).main(options)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return MISUSED
     except KeyboardInterrupt:
         return OK
     except BrokenPipeError:
         return OK  # `edged export facts | head`: the reader has enough
+    except Exception as error:
+        # Only now, because pydantic comes with it: a command without a file does not pay for it.
+        from mqtt.settings import ConfigError
+
+        if not isinstance(error, ConfigError):
+            raise
+        print(error, file=sys.stderr)
+        return MISUSED
     return status

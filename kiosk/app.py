@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from devices import Value
 from kiosk import render
+from kiosk.alive import Alive
 from kiosk.booth import Booth
 from kiosk.entrance import Entrance
 from kiosk.guard import Guard, Once, Tokens
@@ -33,7 +34,7 @@ from printer import NotPrinted
 
 _TYPES = {"kiosk.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _PARTS = "kioskframe"
-_LONGEST_TAP = 1000
+_LONGEST_BODY = 1000
 
 
 def build(
@@ -83,6 +84,7 @@ class _Pages:
         self._views = _views(entrance, weighing, booth)
         self._tokens = Tokens(station.badge_key)
         self._once = Once()
+        self._alive = Alive()
         self._static = {
             name: files("kiosk").joinpath("static", name).read_bytes() for name in _TYPES
         }
@@ -98,6 +100,8 @@ class _Pages:
             Route("/status/stream", self._status_stream),
             Route("/status/tap", self._status_tap, methods=["POST"]),
             Route("/static/{name}", self._file),
+            Route("/alive", self._say_alive, methods=["POST"]),
+            Route("/alive/{token}", self._seconds_since_alive),
             Route("/photo/preview.mjpg", self._preview),
             Route("/photo/shot.jpg", self._shot),
             Route("/scale/label.png", self._label),
@@ -158,11 +162,7 @@ class _Pages:
         """What was tapped; nothing if this very tap came before. Raises 403 or 400."""
         if not self._tokens.fits(name, request.headers.get("x-token", "")):
             raise HTTPException(403)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LONGEST_TAP:
-                raise HTTPException(413)
+        body = await _body(request)
         try:
             tap = json.loads(body)
             do, what, known = tap["do"], tap.get("what", ""), tap["id"]
@@ -179,6 +179,18 @@ class _Pages:
         forever = {"Cache-Control": "max-age=31536000, immutable"}
         headers = forever if request.url.query == self._version else {}
         return Response(self._static[name], media_type=_TYPES[name], headers=headers)
+
+    # --- the life of the kiosk's own page -------------------------------------------------
+
+    async def _say_alive(self, request: Request) -> Response:
+        token = (await _body(request)).decode("ascii", "replace")
+        if not self._alive.say(token):
+            raise HTTPException(400)
+        return Response(status_code=204)
+
+    async def _seconds_since_alive(self, request: Request) -> Response:
+        token = request.path_params["token"]
+        return JSONResponse({"seconds": self._alive.seconds_since(token)})
 
     # --- pictures --------------------------------------------------------------------------
 
@@ -256,6 +268,16 @@ class _StatusPage:
 
     def __init__(self, language: Language) -> None:
         self.language = language
+
+
+async def _body(request: Request) -> bytes:
+    """What was posted. Raises 413: our pages post little."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_BODY:
+            raise HTTPException(413)
+    return body
 
 
 def _streaming(chunks: AsyncIterator[bytes]) -> Response:

@@ -1,13 +1,38 @@
 // Keeps a page equal to what the station says, and sends taps.
-// The one rule: when the station's heartbeat is silent the page says so and shows no number.
+// The one rule: when the station's heartbeat is silent the page says so and shows no number; and
+// only a page that hears the heartbeat and is really drawn says that it is alive.
 (() => {
   "use strict";
   const SILENT_MS = 5000;
   const LOOK_MS = 500;
+  const ALIVE_MS = 5000;
   const JUST_APPEARED_MS = 250;
   const name = document.body.dataset.name;
   const meta = (what) => document.querySelector(`meta[name=${what}]`)?.content;
   const screen = document.getElementById("screen");
+
+  // The token of the kiosk's own browser: it comes behind the first address, and stays with the
+  // tab, so that it is still known after a change of page. No other browser has it.
+  const OWN = "#kiosk=";
+  if (location.hash.startsWith(OWN)) {
+    sessionStorage.setItem("kiosk", location.hash.slice(OWN.length));
+    history.replaceState(null, "", location.pathname);
+  }
+  const kiosk = sessionStorage.getItem("kiosk");
+
+  // What a hand or a keyboard could call up is the browser's own and would lie over the page. In
+  // other browsers keys stay what they are: a technician copies, prints and searches.
+  const KEYS = /^(.|Tab|Enter|Escape|Backspace|Arrow\w+|Page\w+|Home|End|Shift)$/u;
+  const prevent = (event) => event.preventDefault();
+  addEventListener("contextmenu", prevent);
+  if (kiosk) {
+    addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.altKey || event.metaKey || !KEYS.test(event.key)) prevent(event);
+    });
+    addEventListener("wheel", (event) => event.ctrlKey && prevent(event), { passive: false });
+    addEventListener("dragstart", prevent);
+  }
+
   if (!meta("token")) return;
   let heard = performance.now();
   let cue = document.getElementById("main").dataset.cue;
@@ -116,7 +141,7 @@
     else if (event.key === " " && event.target.tagName !== "BUTTON") tap("key", " ");
   });
 
-  const alive = () => {
+  const hear = () => {
     heard = performance.now();
     document.body.classList.remove("silent");
   };
@@ -128,14 +153,14 @@
       if (build !== meta("build")) return location.reload();
       const shown = document.getElementById("clock");
       if (shown && shown.textContent !== clock) shown.textContent = clock;
-      alive();
+      hear();
     });
     source.addEventListener("screen", (event) => {
-      alive();
+      hear();
       show(event.data);
     });
     source.addEventListener("value", (event) => {
-      alive();
+      hear();
       for (const [id, text] of Object.entries(JSON.parse(event.data))) {
         const shown = document.getElementById(id);
         if (shown) shown.textContent = text;
@@ -148,5 +173,16 @@
     // After an answer that is not a stream (the daemon starting), EventSource gives up for good.
     if (source.readyState === EventSource.CLOSED) listen();
   }, LOOK_MS);
-  addEventListener("contextmenu", (event) => event.preventDefault());
+
+  // Timers go on in a page that is no longer drawn, so it is a frame that says "alive".
+  let waiting = false;
+  const sayAlive = () => {
+    if (waiting || performance.now() - heard > SILENT_MS) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      fetch("/alive", { method: "POST", body: kiosk }).catch(() => {});
+    });
+  };
+  if (kiosk) setInterval(sayAlive, ALIVE_MS);
 })();
