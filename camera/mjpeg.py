@@ -41,6 +41,7 @@ class MjpegSettings(BaseModel):
 
 class MjpegCamera(StreamingCamera):
     Settings: ClassVar[type[BaseModel]] = MjpegSettings
+    check_uses_up = True  # small cameras serve one connection, and rest after it
 
     def __init__(self, name: str, settings: MjpegSettings) -> None:
         super().__init__(name, settings.stale_s)

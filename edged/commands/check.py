@@ -14,7 +14,7 @@ from pathlib import Path
 import bridge.config
 from devices import Device, Health, State
 from devices.keep import keep
-from edged import logs
+from edged import logs, loop
 from edged.cli import NO_ANSWER, OK, counted
 from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
@@ -38,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
     status = NO_ANSWER if problems else OK
     if options.offline:
         return status
-    healths = asyncio.run(ask(config))
+    healths = loop.run(ask(config))
     for table, health in zip(config.devices, healths, strict=True):
         print(_line(table, health, config.station.language))
     return status if all(health.usable for health in healths) else NO_ANSWER

@@ -5,11 +5,10 @@ there would shut the service out.
 """
 
 import argparse
-import asyncio
 import sys
 
 from durable.owner import as_owner
-from edged import logs
+from edged import logs, loop
 from edged.cli import FAILED, OK
 from edged.config import load
 from kiosk.words import said
@@ -23,7 +22,7 @@ def main(options: argparse.Namespace) -> int:
 
     try:
         with as_owner(config.station.data):
-            asyncio.run(run(config))
+            loop.run(run(config))
     except CannotStart as error:
         print(f"edged: {error}", file=sys.stderr)
         return FAILED
