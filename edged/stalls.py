@@ -64,15 +64,16 @@ class Stalls:
 
     def _watch(self) -> None:
         """The thread."""
-        asked = self._ask()
+        asked = alive = self._ask()
         seen: Counter[Place] = Counter()
         told = False
         while not self._over.wait(LOOK_S):
             if self._answered_at:
                 if seen:
-                    self._ended(_likeliest(seen), self._answered_at - asked, told=told)
+                    self._ended(_likeliest(seen), self._answered_at - alive, told=told)
                 seen.clear()
                 told = False
+                alive = self._answered_at
                 asked = self._ask()
                 continue
             stood = time.monotonic() - asked
@@ -81,7 +82,7 @@ class Stalls:
             if seen and stood >= TOLD_S and not told:
                 told = self._seldom.may_tell(_likeliest(seen)[0])
                 if told:
-                    _log(_likeliest(seen), stood, "so far")
+                    _log(_likeliest(seen), time.monotonic() - alive, "so far")
 
     def _ask(self) -> float:
         self._answered_at = 0.0

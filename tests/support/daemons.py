@@ -116,10 +116,16 @@ class Daemon:
 
 @asynccontextmanager
 async def running(
-    *arguments: object, python: Sequence[str] = EDGED, **variables: str
+    *arguments: object,
+    python: Sequence[str] = EDGED,
+    before: Sequence[str] = (),
+    **variables: str,
 ) -> AsyncIterator[Daemon]:
-    """A command that does not end by itself; it is killed at the end of the block."""
-    process = await _started(*python, *arguments, **variables)
+    """A command that does not end by itself; it is killed at the end of the block.
+
+    `before`: the command line that it is an argument of, such as strace's.
+    """
+    process = await _started(*python, *arguments, before=before, **variables)
     try:
         yield Daemon(process)
     finally:
@@ -139,8 +145,10 @@ async def station(
         yield daemon
 
 
-async def _started(*arguments: object, stdout: int | None = None, **variables: str) -> Process:
+async def _started(
+    *arguments: object, stdout: int | None = None, before: Sequence[str] = (), **variables: str
+) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, *map(str, arguments), env=environment() | variables,
+        *before, sys.executable, *map(str, arguments), env=environment() | variables,
         stdout=stdout, stderr=PIPE,
     )  # fmt: skip

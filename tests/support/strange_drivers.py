@@ -442,6 +442,11 @@ class Blocks(Base):
         time.sleep(2.5)
 
 
+class BlocksForEver(Base):
+    async def run(self):
+        time.sleep(10_000)
+
+
 class ChildBlocks(Base):
     async def run(self):
         self.is_up()
