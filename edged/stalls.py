@@ -3,8 +3,8 @@
 The one rule: the name stands in the log while it lasts. systemd ends a daemon that shows no life
 for some seconds, and what was to be written afterwards is never written.
 
-A thread asks the loop for an answer four times a second. Where none comes, it looks at what the
-loop's thread is doing: whose task or callback that is, and in which line.
+A thread asks the loop for an answer twice a second. Where none comes, it looks at what the loop's
+thread is doing: whose task or callback that is, and in which line.
 """
 
 import asyncio
@@ -25,9 +25,12 @@ from kiosk.station import Stall
 
 log = logging.getLogger(__name__)
 
+ASK_S = 0.5
+"""Between two questions, and the time for an answer. Who holds the loop up for less is not named,
+who does for less than twice that not always: each question wakes the processor twice.
+"""
 LOOK_S = 0.25
-NOTICED_S = 0.5
-"""Who holds the loop up for less is not looked for."""
+"""Between two looks at who holds it up."""
 TOLD_S = 1.0
 """Who holds it up for so long is named while it lasts; others are named afterwards."""
 
@@ -64,32 +67,33 @@ class Stalls:
 
     def _watch(self) -> None:
         """The thread."""
-        asked = alive = self._ask()
+        alive = time.monotonic()
         seen: Counter[Place] = Counter()
         told = False
-        while not self._over.wait(LOOK_S):
+        self._ask()
+        while not (nap := _Nap(self._over, LOOK_S if seen else ASK_S)).over:
+            if nap.stopped:
+                alive = time.monotonic()
             if self._answered_at:
                 if seen:
                     self._ended(_likeliest(seen), self._answered_at - alive, told=told)
                 seen.clear()
                 told = False
                 alive = self._answered_at
-                asked = self._ask()
+                self._ask()
                 continue
-            stood = time.monotonic() - asked
-            if stood >= NOTICED_S and (place := self._look()):
+            if not nap.stopped and (place := self._look()):
                 seen[place] += 1
+            stood = time.monotonic() - alive
             if seen and stood >= TOLD_S and not told:
                 told = self._seldom.may_tell(_likeliest(seen)[0])
                 if told:
-                    _log(_likeliest(seen), time.monotonic() - alive, "so far")
+                    _log(_likeliest(seen), stood, "so far")
 
-    def _ask(self) -> float:
+    def _ask(self) -> None:
         self._answered_at = 0.0
-        asked = time.monotonic()
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._answer)
-        return asked
 
     def _answer(self) -> None:
         self._answered_at = time.monotonic()
@@ -133,6 +137,18 @@ class Stalls:
         rooms = {_room(frame) for frame in frames}
         found = [name for name, device in self._devices.items() if _home(device) in rooms]
         return found[0] if len(found) == 1 else ""
+
+
+class _Nap:
+    """The thread sleeps so many seconds, or until `over` is set."""
+
+    def __init__(self, over: threading.Event, seconds: float) -> None:
+        began, used = time.monotonic(), time.process_time()
+        self.over = over.wait(seconds)
+        late = time.monotonic() - began - seconds
+        self.stopped = late > LOOK_S and time.process_time() - used < late / 2
+        """The whole process got no processor: nobody in it held anything up. Who keeps Python's lock
+        keeps this thread asleep as well, but works meanwhile."""
 
 
 def _likeliest(seen: Counter[Place]) -> Place:

@@ -1,6 +1,8 @@
 """A driver that does not let go of the event loop, in a station's process."""
 
+import asyncio
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,26 @@ async def test_who_held_everything_up_is_named_with_the_line_and_for_how_long(
         async with Hands.client() as client:
             assert "strangers.py:" in (await client.get(f"{daemon.url}/status")).text
         await daemon.device_is("balance", "up")
+
+
+async def test_also_one_that_lets_no_other_thread_run_is_named(tmp_path: Path) -> None:
+    more = STRANGER.format(driver="KeepsTheLock")
+    async with station(tmp_path, more, **installed(tmp_path / "site")) as daemon:
+        await daemon.ready()
+        await daemon.says(r"stranger: device\.blocks seconds=\S+ where=\S+strangers\.py:\d+")
+
+
+async def test_nobody_is_named_when_the_whole_process_was_stopped(tmp_path: Path) -> None:
+    more = STRANGER.format(driver="NearlyBlocks")
+    async with station(tmp_path, more, **installed(tmp_path / "site")) as daemon:
+        await daemon.ready()
+        for _ in range(5):
+            daemon.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(1.2)
+            daemon.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.3)
+        assert all(row["what"] != "stalled" for row in (await daemon.status())["rows"])
+        assert "device.blocks" not in daemon.words
 
 
 async def test_the_name_stands_in_the_log_while_it_lasts(tmp_path: Path) -> None:

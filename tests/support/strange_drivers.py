@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import threading
 import time
@@ -445,6 +446,33 @@ class Blocks(Base):
 class BlocksForEver(Base):
     async def run(self):
         time.sleep(10_000)
+
+
+class NearlyBlocks(Base):
+    """Busy all the time, and never for long."""
+
+    async def run(self):
+        self.is_up()
+        while True:
+            time.sleep(0.05)
+            await asyncio.sleep(0.001)
+
+
+class KeepsTheLock(Base):
+    """Holds Python's own lock in a call of C: no other thread runs meanwhile."""
+
+    async def run(self):
+        self.is_up()
+        await asyncio.sleep(0.5)
+        self.match()
+        await asyncio.Event().wait()
+
+    def match(self):
+        began = time.monotonic()
+        for length in range(20, 60):
+            re.match("(a|a)*b", "a" * length)
+            if time.monotonic() - began > 2.5:
+                return
 
 
 class ChildBlocks(Base):
