@@ -147,8 +147,8 @@ class _Nap:
         self.over = over.wait(seconds)
         late = time.monotonic() - began - seconds
         self.stopped = late > LOOK_S and time.process_time() - used < late / 2
-        """The whole process got no processor: nobody in it held anything up. Who keeps Python's lock
-        keeps this thread asleep as well, but works meanwhile."""
+        """The whole process got no processor: nobody in it held anything up. Who keeps Python's
+        lock keeps this thread asleep as well, but works meanwhile."""
 
 
 def _likeliest(seen: Counter[Place]) -> Place:

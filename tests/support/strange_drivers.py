@@ -454,7 +454,9 @@ class NearlyBlocks(Base):
     async def run(self):
         self.is_up()
         while True:
-            time.sleep(0.05)
+            end = time.process_time() + 0.15
+            while time.process_time() < end:
+                pass
             await asyncio.sleep(0.001)
 
 
