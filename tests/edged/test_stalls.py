@@ -54,14 +54,14 @@ async def test_nobody_is_named_when_the_whole_process_was_stopped(tmp_path: Path
     more = STRANGER.format(driver="NearlyBlocks")
     async with station(tmp_path, more, **installed(tmp_path / "site")) as daemon:
         await daemon.ready()
-        for _ in range(6):
+        for _ in range(4):
             daemon.process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(3.0)
             daemon.process.send_signal(signal.SIGCONT)
             await asyncio.sleep(0.3)
             rows = (await daemon.status())["rows"]
             # On a busy machine it may have taken that long itself, but not as long as the stop.
-            assert all(row["value"]["seconds"] < 2 for row in rows if row["what"] == "stalled")
+            assert all(row["value"]["seconds"] < 3 for row in rows if row["what"] == "stalled")
 
 
 async def test_the_name_stands_in_the_log_while_it_lasts(tmp_path: Path) -> None:

@@ -454,7 +454,7 @@ class NearlyBlocks(Base):
     async def run(self):
         self.is_up()
         while True:
-            end = time.process_time() + 0.15
+            end = time.process_time() + 0.3
             while time.process_time() < end:
                 pass
             await asyncio.sleep(0.001)
