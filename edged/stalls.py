@@ -76,10 +76,10 @@ class Stalls:
                 alive = time.monotonic()
             if self._answered_at:
                 if seen:
-                    self._ended(_likeliest(seen), self._answered_at - alive, told=told)
+                    self._ended(_likeliest(seen), max(0, self._answered_at - alive), told=told)
                 seen.clear()
                 told = False
-                alive = self._answered_at
+                alive = max(alive, self._answered_at)
                 self._ask()
                 continue
             if not nap.stopped and (place := self._look()):

@@ -448,16 +448,15 @@ class BlocksForEver(Base):
         time.sleep(10_000)
 
 
-class NearlyBlocks(Base):
-    """Busy all the time, and never for long."""
-
+class Computes(Base):
     async def run(self):
         self.is_up()
-        while True:
-            end = time.process_time() + 0.3
-            while time.process_time() < end:
-                pass
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(1)
+        print("computing", file=sys.stderr, flush=True)
+        end = time.process_time() + 1.2
+        while time.process_time() < end:
+            pass
+        await asyncio.Event().wait()
 
 
 class KeepsTheLock(Base):
