@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from badge_reader.reader import BadgeRead, BadgeReader, masked
 from badge_reader.uid import PRESENTATIONS, dec10, hex8, hex10, wiegand24
-from devices.ports import Line, open_port, plugged
+from devices.ports import Line, node, open_port, plugged
 
 _STX, _ETX = b"\x02", b"\x03"
 _LONGEST = 16
@@ -114,6 +114,9 @@ class Rdm6300Reader(BadgeReader):
 
     async def plugged(self) -> None:
         await plugged(self.settings.port)
+
+    def node(self) -> object:
+        return node(self.settings.port)
 
     async def run(self) -> None:
         codec, held = Codec(), Held(self.settings.repeat_s)

@@ -3,10 +3,15 @@
 The one rule: the number never reaches a log. `repr` and `str` mask it.
 """
 
+import re
 import time
 from dataclasses import dataclass, field
 
 from devices import Bus, Device
+from devices.errors import NonsenseError, expect
+
+_LONGEST = 4096
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def masked(text: str) -> str:
@@ -16,13 +21,23 @@ def masked(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BadgeRead:
-    """One badge shown once, in the presentation that the reader's settings ask for."""
+    """One badge shown once, in the presentation that the reader's settings ask for.
+
+    Raises `NonsenseError` for what cannot be looked up.
+    """
 
     text: str
     raw: str = ""
     """The bytes on the wire as hex, where the reader sends bytes (RFID)."""
     at: float = field(default_factory=time.monotonic, compare=False)
     """`time.monotonic` when the last byte came."""
+
+    def __post_init__(self) -> None:
+        expect("a badge's text", self.text, str)
+        expect("a badge's raw bytes", self.raw, str)
+        expect("a badge's moment", self.at, float)
+        if len(self.text) > _LONGEST or _HALF.search(self.text):
+            raise NonsenseError("a badge's text: too long, or half a character")
 
     def __repr__(self) -> str:
         return f"BadgeRead({masked(self.text)})"
@@ -33,4 +48,4 @@ class BadgeRead:
 class BadgeReader(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.badges: Bus[BadgeRead] = Bus(name)
+        self.badges: Bus[BadgeRead] = Bus(name, BadgeRead)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from badge_reader.reader import BadgeRead, BadgeReader, masked
-from devices.ports import Line, Port, open_port, plugged
+from devices.ports import Line, Port, node, open_port, plugged
 
 _STX = b"\x02"
 _ENDS = bytes.maketrans(b"\n\x03", b"\r\r")
@@ -128,6 +128,9 @@ class SerialScanner(BadgeReader):
 
     async def plugged(self) -> None:
         await plugged(self.settings.port)
+
+    def node(self) -> object:
+        return node(self.settings.port)
 
     async def run(self) -> None:
         settings = self.settings

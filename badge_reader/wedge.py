@@ -11,7 +11,6 @@ part. evdev is imported only here, and only when a reader is opened.
 import asyncio
 import re
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from badge_reader.keystrokes import EV_SYN, SYN_DROPPED, Keystrokes, decode
 from badge_reader.reader import BadgeRead, BadgeReader
-from devices import Absent, DeviceError, Lost, Refused
-from devices.local_port import why_not_open
+from devices import Absent, Lost, Refused, ports
+from devices.local_port import age_of, why_not_open
 
 if TYPE_CHECKING:
     from evdev import InputDevice
@@ -67,6 +66,10 @@ class WedgeReader(BadgeReader):
             if path and path.exists():
                 return
             await asyncio.sleep(_LOOK_EVERY)
+
+    def node(self) -> object:
+        path = find(self.settings.port)
+        return ports.node(str(path)) if path else None
 
     async def run(self) -> None:
         path = find(self.settings.port)
@@ -148,25 +151,17 @@ def _grabbed(path: Path) -> "Iterator[InputDevice[str]]":
     try:
         device = InputDevice(str(path))
     except OSError as error:
-        raise _why(error, path) from error
+        raise why_not_open(error, str(path), age=age_of(str(path))) from error
     except SystemError as error:  # evdev's word for an ioctl that this device does not know
         raise Refused("device.port_invalid", path=str(path)) from error
     try:
         try:
             device.grab()
         except OSError as error:
-            raise _why(error, path) from error
+            raise why_not_open(error, str(path), age=age_of(str(path))) from error
         yield device
     finally:
         device.close()  # which ends the grab
-
-
-def _why(error: OSError, path: Path) -> DeviceError:
-    try:
-        age = time.time() - path.stat().st_ctime
-    except OSError:
-        age = None
-    return why_not_open(error, str(path), age=age)
 
 
 def find(device: str) -> Path | None:

@@ -8,16 +8,25 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import NoneType
 
-from devices import Device, Value
+from devices import Device, Reading, Value
+from devices.errors import expect
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One JPEG picture. `at` is `time.monotonic` when its last byte came."""
+    """One JPEG picture. `at` is `time.monotonic` when its last byte came.
+
+    Raises `NonsenseError` for what is no bytes.
+    """
 
     jpeg: bytes
     at: float
+
+    def __post_init__(self) -> None:
+        expect("a frame's picture", self.jpeg, bytes)
+        expect("a frame's moment", self.at, float)
 
     def __repr__(self) -> str:
         return f"Frame({len(self.jpeg)} bytes)"
@@ -26,12 +35,9 @@ class Frame:
 class Camera(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.frames: Value[Frame | None] = Value(None)
+        self.frames: Reading[Frame | None] = Reading(None, Frame, NoneType)
         """The newest preview frame; None while nobody watches or nothing comes."""
-        self.watchers: Value[int] = Value(0)
-
-    def idle(self) -> None:
-        self.frames.set(None)
+        self.watchers: Value[int] = Value(0, int)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

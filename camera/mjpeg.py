@@ -5,6 +5,8 @@ network) rests the other hours of the day.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -13,10 +15,13 @@ from camera.http import Answer, Head, MultipartJpeg, NotHttpError, request, spli
 from camera.jpeg import LIMIT, BrokenJpegError, only_picture
 from camera.streaming import START_S, StreamingCamera
 from devices import Lost, Refused
-from devices.ports import open_port, plugged
+from devices.errors import Unreachable
+from devices.ports import Port, open_port, plugged
 
 _VIGIL_S = 4.0
 """While nobody watches: a camera that went is told within 6 s, as every plug that is pulled."""
+_FIRST_WAIT_S, _RESTS_S = 0.25, 4.0
+"""Small cameras serve one connection and rest after it: so long they are not told as absent."""
 _READ = 64 * 1024
 
 
@@ -41,6 +46,7 @@ class MjpegSettings(BaseModel):
 
 class MjpegCamera(StreamingCamera):
     Settings: ClassVar[type[BaseModel]] = MjpegSettings
+    check_uses_up = True
 
     def __init__(self, name: str, settings: MjpegSettings) -> None:
         super().__init__(name, settings.stale_s)
@@ -71,10 +77,11 @@ class MjpegCamera(StreamingCamera):
     async def _vigil(self) -> None:
         while True:
             await asyncio.sleep(_VIGIL_S)
-            await self._check()
+            async with _reached(self._port):
+                pass
 
     async def _stream(self) -> None:
-        async with open_port(self._port) as port:
+        async with _reached(self._port) as port:
             await port.write(self._request)
             answer, pictures = Answer(), None
             while True:
@@ -87,6 +94,24 @@ class MjpegCamera(StreamingCamera):
                 # Several at once: we are late, and only the newest is worth showing.
                 for jpeg in pictures.feed(body)[-1:]:
                     self._show(jpeg)
+
+
+@asynccontextmanager
+async def _reached(where: str) -> AsyncIterator[Port]:
+    """As `open_port`; who refuses may only rest, after the connection before this one."""
+    loop = asyncio.get_running_loop()
+    wait, end = _FIRST_WAIT_S, loop.time() + _RESTS_S
+    async with AsyncExitStack() as opened:
+        while True:
+            try:
+                port = await opened.enter_async_context(open_port(where))
+                break
+            except Unreachable:
+                if loop.time() + wait > end:
+                    raise
+            await asyncio.sleep(wait)
+            wait *= 2
+        yield port
 
 
 async def _fetch(url: str) -> bytes:

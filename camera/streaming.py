@@ -11,7 +11,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from camera.camera import Camera, Frame
 from devices import Lost
@@ -28,6 +28,9 @@ Work = Coroutine[Any, Any, None]
 
 
 class StreamingCamera(Camera):
+    check_uses_up: ClassVar[bool] = False
+    """`_check` may keep out who comes next: where somebody watches, the stream itself tells."""
+
     def __init__(self, name: str, stale_s: float) -> None:
         super().__init__(name)
         self._stale_s = stale_s
@@ -40,9 +43,10 @@ class StreamingCamera(Camera):
 
     async def run(self) -> None:
         try:
-            await self._check()
+            if not (self.check_uses_up and self.watchers.get()):
+                await self._check()
+                self.is_up()
             self._runs = True
-            self.is_up()
             while True:
                 await self._until(self._vigil(), bool)
                 await self._until(self._watched(), operator.not_)

@@ -6,7 +6,6 @@ so that the lamp tells the truth and other programs get their turn.
 
 import asyncio
 import errno
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +18,8 @@ from camera.streaming import START_S, StreamingCamera
 from camera.videodev import Node, NoSuchFormatError, VideoStream, look
 from devices import Absent, Lost, Refused
 from devices.errors import DeviceError
-from devices.local_port import why_not_open
-from devices.ports import plugged
+from devices.local_port import age_of, why_not_open
+from devices.ports import node, plugged
 from devices.thread import in_thread
 
 T = TypeVar("T")
@@ -61,6 +60,9 @@ class V4l2Camera(StreamingCamera):
 
     async def plugged(self) -> None:
         await plugged(self._path)
+
+    def node(self) -> object:
+        return node(self._path)
 
     async def _check(self) -> None:
         node = await self._ask(lambda: look(self._path), _forget)
@@ -131,8 +133,4 @@ def _why(error: OSError, path: str) -> DeviceError:
     if error.errno == errno.ENOSPC:
         # Two cameras on one USB 2 hub: the bus has no room for this size.
         return Refused("camera.no_bandwidth", path=path)
-    try:
-        age = time.time() - Path(path).stat().st_ctime
-    except OSError:
-        age = None
-    return why_not_open(error, path, age=age)
+    return why_not_open(error, path, age=age_of(path))

@@ -8,7 +8,7 @@ from devices.bus import Bus
 from devices.device import Device
 from devices.errors import Absent, DeviceError, Lost, Refused
 from devices.health import Health, State
-from devices.value import Value
+from devices.value import Reading, Value
 
 __all__ = [
     "Absent",
@@ -17,6 +17,7 @@ __all__ = [
     "DeviceError",
     "Health",
     "Lost",
+    "Reading",
     "Refused",
     "State",
     "Value",

@@ -10,19 +10,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
+from devices.errors import expect
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
 class Bus(Generic[T]):
-    """Hands each published item to every listener. Used from the event loop's thread only."""
+    """Hands each published item to every listener. Used from the event loop's thread only.
 
-    def __init__(self, name: str) -> None:
+    `kinds`: the only types that `publish` takes, where that is a stranger's code.
+    """
+
+    def __init__(self, name: str, *kinds: type) -> None:
         self._name = name
+        self._kinds = kinds
         self._queues: set[asyncio.Queue[T]] = set()
 
     def publish(self, item: T) -> None:
+        """Raises `NonsenseError` for an item of another type."""
+        if self._kinds:
+            expect("what is published", item, *self._kinds)
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()

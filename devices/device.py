@@ -7,8 +7,10 @@ none is left when it ends, however it ends.
 import asyncio
 from abc import ABC, abstractmethod
 
+from devices.bus import Bus
+from devices.errors import NonsenseError
 from devices.health import Health, State
-from devices.value import Value
+from devices.value import Reading, Value
 
 
 class Device(ABC):
@@ -16,9 +18,16 @@ class Device(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.health: Value[Health] = Value(Health())
+        self.health: Value[Health] = Value(Health(), Health)
         self.retry = asyncio.Event()
         """Set by a person ("try again"): ends any wait, also that of a `Refused` device."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Raises `NonsenseError` for what others listen to: they would not hear of a new one."""
+        kept = self.__dict__.get(name)
+        if isinstance(kept, Value | Bus | asyncio.Event) or (name == "name" and kept is not None):
+            raise NonsenseError(f"{name} of a device is not to be replaced")
+        super().__setattr__(name, value)
 
     @abstractmethod
     async def run(self) -> None:
@@ -26,10 +35,26 @@ class Device(ABC):
 
     @abstractmethod
     async def plugged(self) -> None:
-        """Return once the device seems to be there (within 0.25 s), to end a wait early."""
+        """Return once the device seems to be there (within 0.25 s), to end a wait early.
+
+        It must not use up what it asks for: see `devices.ports.plugged`.
+        """
+
+    def node(self) -> object:
+        """What tells a device that was plugged in anew from the one before (`devices.ports.node`).
+
+        A new one is tried at once. None: nothing is known, or nothing is plugged in.
+        """
+        return None
 
     def idle(self) -> None:
-        """Forget every reading: called by the supervisor the moment `run()` has ended."""
+        """Called by the supervisor the moment `run()` has ended. Readings are forgotten anyway."""
+
+    def forget(self) -> None:
+        """Every reading is unknown again."""
+        for value in vars(self).values():
+            if isinstance(value, Reading):
+                value.forget()
 
     def is_up(self) -> None:
         self._say(State.UP)

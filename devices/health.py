@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from devices.errors import NonsenseError, as_text, as_texts, expect
+
 
 class State(StrEnum):
     STARTING = "starting"
@@ -24,13 +26,22 @@ def _now() -> datetime:
 class Health:
     """A state, the catalogue key that explains it ("" when nothing needs saying), and since when.
 
-    Two healths are equal when they say the same thing: `since` does not count.
+    Two healths are equal when they say the same thing: `since` does not count. Key and params
+    become text; raises `NonsenseError` for what is no state or no moment.
     """
 
     state: State = State.STARTING
     key: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     since: datetime = field(default_factory=_now, compare=False)
+
+    def __post_init__(self) -> None:
+        expect("a health's state", self.state, State)
+        expect("a health's since", self.since, datetime)
+        if self.since.tzinfo is None:
+            raise NonsenseError("a health's since: a moment in a time zone expected")
+        object.__setattr__(self, "key", as_text(self.key))
+        object.__setattr__(self, "params", as_texts(self.params))
 
     @property
     def usable(self) -> bool:

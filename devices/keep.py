@@ -5,12 +5,24 @@ here, also a bug's, and nothing but the cancellation of `keep` itself gets out.
 """
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from devices.contained import as_device, log_bug
 from devices.device import Device
-from devices.errors import Absent, DeviceError, Lost, Refused
+from devices.errors import (
+    Absent,
+    Broken,
+    DeviceError,
+    Lost,
+    NonsenseError,
+    Refused,
+    Unreachable,
+    as_text,
+    as_texts,
+    why,
+)
 from devices.health import Health, State
 
 log = logging.getLogger(__name__)
@@ -21,8 +33,21 @@ BACKOFF = (0.25, 1.0, 5.0, 30.0)
 STEADY = 60.0
 """Seconds that a device must hold for the back-off to begin anew."""
 
+UNREACHABLE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 35.0)
+"""Seconds between the attempts to reach a device on the network.
+
+They double: a printer that serves one connection, and rests after it, is back at most as long again
+after its rest. The last is longer than the half minute for which some rest anew at each attempt.
+"""
+
 _AT_ONCE = 0.05
 """A `plugged()` that took less found the device there already, and did not wait for it."""
+
+_LOOK_EVERY = 0.2
+"""Seconds between two looks whether another node stands where the device was."""
+
+_TOLD_AT_MOST = 8
+"""Reasons that are told while a device is down; one may find new ones without end."""
 
 
 async def keep_all(devices: Iterable[Device]) -> None:
@@ -61,18 +86,24 @@ class _Keeper:
         self._attempts = 0
         self._refuted = 0
         """How often in a row it was absent although it seemed to be there."""
+        self._unreached = 0
         self._told = ""
         """The last bug that stands in the log with its traceback."""
+        self._node: object = None
+        """What `run()` met, or would have met, when it began."""
 
     async def keep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             self._device.retry.clear()
+            self._node = self._look()
             started = loop.time()
             ended = await self._run()
-            if self._device.health.get().usable and loop.time() - started >= self._steady:
-                self._attempts = self._refuted = 0
-                self._told = ""
+            if self._device.health.get().usable:
+                self._unreached = 0
+                if loop.time() - started >= self._steady:
+                    self._attempts = self._refuted = 0
+                    self._told = ""
             await self._answer(ended)
 
     async def _run(self) -> DeviceError:
@@ -90,67 +121,97 @@ class _Keeper:
 
     async def _hold(self) -> None:
         try:
-            await _contained(self._device.run())
+            await as_device(self._device.name, self._begun)
         finally:
             self._idle()
 
+    def _begun(self) -> Awaitable[None]:
+        run: object = self._device.run()
+        if not inspect.isawaitable(run):
+            raise NonsenseError("its run() is no coroutine")
+        return run
+
     def _idle(self) -> None:
+        self._device.forget()
         try:
             self._device.idle()
-        except Exception as error:  # noqa: BLE001 (a driver's bug is the driver's)
+        except BaseException as error:  # noqa: BLE001 (a driver's bug is the driver's)
             self._bug(error)
 
-    def _bug(self, error: BaseException) -> Lost:
-        what = f"{type(error).__name__}: {error}"
+    def _look(self) -> object:
+        try:
+            return self._device.node()
+        except BaseException as error:  # noqa: BLE001 (also here)
+            self._bug(error)
+            return None
+
+    def _bug(self, error: BaseException) -> DeviceError:
+        what = why(error)
         if what != self._told:
             self._told = what
-            log.error("%s: bug in its driver", self._device.name, exc_info=error)
+            log_bug(self._device.name, error)
+        for each in _leaves(error):
+            if isinstance(each, NonsenseError):
+                return Broken(type(self._device).__name__, str(each))
         return Lost("device.bug", error=type(error).__name__)
 
     async def _answer(self, ended: DeviceError) -> None:
         if isinstance(ended, Refused):
             self._say(State.REFUSED, ended.key, ended.params)
-            await self._device.retry.wait()
+            await self._or_retry(asyncio.Event().wait)
+        elif isinstance(ended, Unreachable):
+            self._unreached += 1
+            self._say(State.ABSENT, ended.key, ended.params)
+            await self._rest(UNREACHABLE, self._unreached)
         elif isinstance(ended, Absent):
             self._say(State.ABSENT, ended.key, ended.params)
             if await self._until_plugged():
                 self._attempts = self._refuted = 0
             else:
                 self._refuted += 1
-                await self._or_retry(asyncio.sleep(self._wait_after(self._refuted)))
+                await self._rest(self._backoff, self._refuted)
         else:
             self._attempts += 1
-            wait = self._wait_after(self._attempts)
+            wait = _after(self._backoff, self._attempts)
             self._say(State.FAILING, ended.key, {**ended.params, "retry_in": f"{wait:g}"})
-            await self._or_retry(asyncio.sleep(wait))
+            await self._rest(self._backoff, self._attempts)
 
     async def _until_plugged(self) -> bool:
         """False: it cannot be waited for, because it seems to be there although it is not."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            await self._or_retry(self._device.plugged())
-        except Exception as error:  # noqa: BLE001 (likewise)
+            await self._or_retry(self._device.plugged)
+        except Exception as error:  # noqa: BLE001 (also here)
             if not isinstance(error, DeviceError):
                 self._bug(error)
             return False
         return self._device.retry.is_set() or loop.time() - started >= _AT_ONCE
 
-    def _wait_after(self, failures: int) -> float:
-        return self._backoff[min(failures, len(self._backoff)) - 1]
+    async def _rest(self, backoff: Sequence[float], failures: int) -> None:
+        await self._or_retry(lambda: asyncio.sleep(_after(backoff, failures)))
 
-    async def _or_retry(self, wait: Coroutine[Any, Any, None]) -> None:
+    async def _or_retry(self, wait: Callable[[], Awaitable[object]]) -> None:
+        """Wait, unless a person or another node ends that. Raises what the wait raises."""
         name = self._device.name
-        waiting = asyncio.create_task(_contained(wait), name=f"device.{name}.wait")
+        waiting = asyncio.create_task(as_device(name, wait), name=f"device.{name}.wait")
         retry = asyncio.create_task(self._device.retry.wait(), name=f"device.{name}.retry")
+        anew = asyncio.create_task(self._plugged_anew(), name=f"device.{name}.node")
         try:
-            await asyncio.wait({waiting, retry}, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.cancelled():
-                raise RuntimeError("plugged() cancelled itself")
-            if waiting.done() and (error := waiting.exception()):
-                raise error if isinstance(error, Exception) else RuntimeError(repr(error))
+            await asyncio.wait({waiting, retry, anew}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
         finally:
-            await _cancelled(waiting, retry)
+            await _cancelled(waiting, retry, anew)
+
+    async def _plugged_anew(self) -> None:
+        """Return when another node than the one that failed is there: it is tried at once."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            node = self._look()
+            if node is not None and node != self._node:
+                self._attempts = self._refuted = 0
+                return
 
     def _say(self, state: State, key: str, params: Mapping[str, str]) -> None:
         before = self._device.health.get()
@@ -161,40 +222,56 @@ class _Keeper:
             self._device.health.set(said)
 
 
-async def _contained(work: Coroutine[Any, Any, None]) -> None:
-    """Do what a driver does; its `sys.exit()` would end the loop from within any task."""
-    try:
-        await work
-    except SystemExit as error:
-        raise RuntimeError("called sys.exit()") from error
+def _after(backoff: Sequence[float], failures: int) -> float:
+    return backoff[min(failures, len(backoff)) - 1]
+
+
+_KINDS = (Refused, Unreachable, Absent, Lost)
+"""What asks for most comes first."""
 
 
 def _said(error: BaseException) -> DeviceError | None:
     """What the driver said; from a task group, the word that asks for most. None: it is a bug."""
-    if isinstance(error, DeviceError):
-        return error
-    if not isinstance(error, ExceptionGroup):
-        return None
-    inner = [_said(each) for each in error.exceptions]
-    for kind in (Refused, Absent, Lost):
-        for each in inner:
-            if isinstance(each, kind) and None not in inner:
-                return each
+    said = list(_leaves(error))
+    for kind in _KINDS:
+        for each in said:
+            if isinstance(each, kind) and all(isinstance(other, DeviceError) for other in said):
+                # Made anew: a class of the driver's own may hold anything under these names.
+                word = kind(as_text(each.key))
+                word.params = as_texts(each.params)
+                return word
     return None
 
 
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    """What is in a group of exceptions, and in the groups in it, however deep."""
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, ExceptionGroup):
+            todo += reversed(one.exceptions)
+        else:
+            yield one
+
+
 async def _tell(device: Device) -> None:
-    """One line when it goes down, one when it is up, nothing louder than DEBUG between."""
-    down: bool | None = None
+    """One line when it goes down, one for each new reason while it is, one when it is up."""
+    known = False
+    down: set[str] = set()
+    """The reasons that were told since it was up."""
     async for health in device.health.changes():
         if health.state is State.STARTING:
             continue
         if health.usable:
-            level = logging.DEBUG if down is False else logging.INFO
+            level = logging.INFO if down or not known else logging.DEBUG
+            down.clear()
         else:
-            level = logging.DEBUG if down else logging.WARNING
+            news = health.key not in down and len(down) < _TOLD_AT_MOST
+            level = logging.WARNING if news else logging.DEBUG
+            if news:
+                down.add(health.key)
         log.log(level, "%s: %s", device.name, _sentence(health))
-        down = not health.usable
+        known = True
 
 
 def _sentence(health: Health) -> str:
@@ -202,7 +279,9 @@ def _sentence(health: Health) -> str:
     return " ".join([health.state.value, *filter(None, [health.key]), *details])
 
 
-async def _cancelled(*tasks: "asyncio.Task[None] | asyncio.Task[bool]") -> None:
+async def _cancelled(
+    *tasks: "asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]",
+) -> None:
     """Cancel those that are not done, and wait until all are."""
     for task in tasks:
         task.cancel()

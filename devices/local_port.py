@@ -75,9 +75,12 @@ def why_not_open(error: OSError, path: str, *, age: float | None = None) -> Devi
     """The word for an `OSError` of an open or a connect. `age`: seconds since the node appeared."""
     if error.errno in _ABSENT:
         return Absent("device.unplugged", path=path)
+    if error.errno == errno.EPERM:
+        # The node's own rights would say EACCES: it is the unit's DeviceAllow or IPAddressDeny. No
+        # group helps, and it may be allowed later, so it is tried again.
+        return Lost("device.sandboxed", path=path)
     key = {
         errno.EACCES: "device.permission",
-        errno.EPERM: "device.permission",
         errno.EBUSY: "device.busy",
         errno.EAGAIN: "device.busy",
         errno.EINVAL: "device.port_invalid",
@@ -122,7 +125,7 @@ def _open(path: str, line: Line) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
-        raise why_not_open(error, path, age=_age(path)) from error
+        raise why_not_open(error, path, age=age_of(path)) from error
     try:
         _only_a_device(fd, path)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +138,7 @@ def _open(path: str, line: Line) -> int:
             termios.tcflush(fd, termios.TCIFLUSH)
     except OSError as error:
         os.close(fd)
-        raise why_not_open(error, path, age=_age(path)) from error
+        raise why_not_open(error, path, age=age_of(path)) from error
     except BaseException:
         os.close(fd)
         raise
@@ -208,7 +211,7 @@ def _is_pty(fd: int) -> bool:
     return os.major(os.fstat(fd).st_rdev) in _PTY_MAJORS
 
 
-def _age(path: str) -> float | None:
+def age_of(path: str) -> float | None:
     """Seconds since the node was made or its rights changed; None where nobody changes them."""
     try:
         node = Path(path).stat()

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from devices.errors import DeviceError, Refused
+from devices.errors import Refused
 from devices.local_port import Flow, Line, open_path, opened
 
-__all__ = ["Flow", "Line", "Port", "check_port", "open_port", "plugged"]
+__all__ = ["Flow", "Line", "Port", "check_port", "node", "open_port", "plugged"]
 
 _LOOK_EVERY = 0.1
-_PROBE_FIRST, _PROBE_SLOWEST = 0.2, 2.0
+_TRY_AGAIN = 2.0
 _USB_ID = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 """Names a keyboard, which its driver looks for by itself."""
 
@@ -66,9 +66,9 @@ async def open_port(
     - ``sim://NAME?key=value``: the simulator of that name, with those attributes set, on a pty of
       its own (``via=tcp``: on a TCP port).
 
-    Raises `Absent` (no such path, nobody listens), `Refused` (``device.permission``,
-    ``device.busy``, ``device.port_invalid``) or `Lost` (anything else, ``device.silent`` when the
-    open took longer than `timeout`).
+    Raises `Absent` (no such path), `Unreachable` (nobody listens), `Refused`
+    (``device.permission``, ``device.busy``, ``device.port_invalid``) or `Lost` (anything else;
+    ``device.sandboxed``: the unit forbids it; ``device.silent``: it took longer than `timeout`).
     """
     line = line or Line()
     parts = _split(url)
@@ -94,10 +94,12 @@ async def open_port(
 
 
 async def plugged(url: str) -> None:
-    """Return within 0.25 s of the path being there; on TCP, when a connection succeeds.
+    """Return within 0.25 s of the path being there; on the network, when another try is due.
 
     A stat ten times a second costs less than a udev monitor and works for every kind of node.
-    The network is probed gently: after 0.2 s, then less and less often, at least every 2 s.
+    On the network only a connection tells, and many a device serves one, and rests after it: one
+    that is opened must be the one that is used. `open_port` raises `Unreachable` there, and
+    `devices.keep` chooses the waits.
     """
     parts = _split(url)
     if parts.scheme == "sim":
@@ -106,22 +108,21 @@ async def plugged(url: str) -> None:
         while not Path(url).exists():  # noqa: ASYNC110 (nobody tells us that a path appeared)
             await asyncio.sleep(_LOOK_EVERY)
         return
-    host, number = _address(parts)
-    wait = _PROBE_FIRST
-    while not await _answers(host, number):
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, _PROBE_SLOWEST)
+    await asyncio.sleep(_TRY_AGAIN)
 
 
-async def _answers(host: str, number: int) -> bool:
-    from devices.tcp_port import connect
+def node(url: str) -> object:
+    """What stands at a path now; another value after it was plugged in anew or got other rights.
 
+    None where there is nothing, or no path.
+    """
+    if not url.startswith("/"):
+        return None
     try:
-        sock = await connect(host, number, timeout=2.0)
-    except DeviceError:
-        return False
-    sock.close()
-    return True
+        found = Path(url).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_rdev, found.st_ctime_ns
 
 
 def _split(url: str) -> SplitResult:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel
 
 from devices.device import Device
-from devices.errors import Refused
+from devices.errors import Broken, Refused, why
 
 if TYPE_CHECKING:
     from devices.simulate import Simulator
@@ -44,6 +44,9 @@ def load_driver(family: Family, name: str) -> Driver:
     ``why``).
     """
     driver: Driver = _load(family, name)
+    settings: object = getattr(driver, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
+        raise Broken(name, "it has no Settings, or they are no pydantic model")
     return driver
 
 
@@ -68,9 +71,10 @@ def _load(family: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         library = error.name or str(error)
         raise Refused("device.missing_library", driver=name, library=library) from error
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        raise Refused("device.driver_broken", driver=name, why=why) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise Broken(name, why(error)) from error
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

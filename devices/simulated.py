@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from devices.errors import Refused
+from devices.errors import Broken, Refused, why
 from devices.registry import load_simulator
 from devices.simulate import PtyHost, Simulator, TcpHost
 
@@ -22,7 +22,11 @@ async def simulated(url: str) -> AsyncIterator[str]:
     parts = urlsplit(url)
     settings = dict(parse_qsl(parts.query, keep_blank_values=True))
     via = settings.pop("via", "pty")
-    simulator = load_simulator(parts.netloc)()
+    kind = load_simulator(parts.netloc)
+    try:
+        simulator = kind()
+    except Exception as error:
+        raise Broken(parts.netloc, why(error)) from error
     if not hasattr(simulator, "feed"):  # it plays no line: a camera with a server of its own, keys
         raise Refused("device.port_invalid", path=url)
     for key, text in settings.items():

@@ -14,7 +14,7 @@ from typing import Any
 
 import serial.rfc2217
 
-from devices.errors import Absent, DeviceError, Lost, Refused
+from devices.errors import Absent, DeviceError, Lost, Refused, Unreachable
 from devices.fd_port import CHUNK, FULL, WRITE_TIMEOUT, FdPort, Inbox
 from devices.local_port import Line, why_not_open
 from devices.thread import in_thread
@@ -23,7 +23,7 @@ _POLL = 0.2
 
 
 async def connect(host: str, port: int, *, timeout: float) -> socket.socket:
-    """A connected socket that does not block. Raises `Absent`, or `Lost` when nothing answers."""
+    """A connected socket that does not block. Raises `Unreachable`, `Refused` or `Lost`."""
     where = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout):
@@ -34,13 +34,18 @@ async def connect(host: str, port: int, *, timeout: float) -> socket.socket:
             )
             return await _first(found)
     except TimeoutError:
-        raise Absent("device.unplugged", path=where) from None
+        raise Unreachable("device.unplugged", path=where) from None
     except socket.gaierror as error:
-        raise Absent("device.unplugged", path=where) from error
+        raise Unreachable("device.unplugged", path=where) from error
     except UnicodeError as error:  # no name that a machine can have, such as a..b
         raise Refused("device.port_invalid", path=where) from error
     except OSError as error:
-        raise why_not_open(error, where) from error
+        raise _why_not_reached(error, where) from error
+
+
+def _why_not_reached(error: OSError, where: str) -> DeviceError:
+    word = why_not_open(error, where)
+    return Unreachable(word.key, **word.params) if isinstance(word, Absent) else word
 
 
 async def _first(found: Sequence[tuple[int, int, int, str, Any]]) -> socket.socket:
@@ -113,9 +118,9 @@ async def _open_rfc2217(url: str, line: Line, *, timeout: float) -> serial.rfc22
 def _why_not_rfc2217(error: Exception, url: str) -> DeviceError:
     cause = error.__context__  # pyserial hides the socket's own error behind a sentence
     if isinstance(cause, socket.gaierror | TimeoutError):
-        return Absent("device.unplugged", path=url)
+        return Unreachable("device.unplugged", path=url)
     if isinstance(cause, OSError):
-        return why_not_open(cause, url)
+        return _why_not_reached(cause, url)
     return Refused("device.port_invalid", path=url)
 
 

@@ -8,13 +8,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
+from devices.errors import expect
+
 T = TypeVar("T")
 
 
 class Value(Generic[T]):
-    """Holds one current value. Used from the event loop's thread only."""
+    """Holds one current value. Used from the event loop's thread only.
 
-    def __init__(self, initial: T) -> None:
+    `kinds`: the only types that `set` takes, where what is set comes from a stranger's code.
+    """
+
+    def __init__(self, initial: T, *kinds: type) -> None:
+        self._kinds = kinds
         self._current = initial
         self._version = 0
         self._waiters: set[asyncio.Future[None]] = set()
@@ -23,7 +29,12 @@ class Value(Generic[T]):
         return self._current
 
     def set(self, new: T) -> None:
-        """Replace the value; listeners wake only when it differs from the last one."""
+        """Replace the value; listeners wake only when it differs from the last one.
+
+        Raises `NonsenseError` for a value of another type.
+        """
+        if self._kinds:
+            expect("a reading", new, *self._kinds)
         if new == self._current:
             # Keep the newer object: equal values may carry a fresher timestamp.
             self._current = new
@@ -48,3 +59,14 @@ class Value(Generic[T]):
                     self._waiters.discard(waiter)
             seen = self._version
             yield self._current
+
+
+class Reading(Value[T]):
+    """A value that nobody knows any more once its device has ended."""
+
+    def __init__(self, unknown: T, *kinds: type) -> None:
+        super().__init__(unknown, *kinds)
+        self._unknown = unknown
+
+    def forget(self) -> None:
+        self.set(self._unknown)

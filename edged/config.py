@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from devices import DeviceError
+from devices.errors import Broken
+from devices.errors import why as reason
 from devices.ports import check_port
 from devices.registry import Driver, Family, drivers, load_driver
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
@@ -119,7 +121,7 @@ class DeviceTable:
     `driver` is None when it could not be loaded; `refused` then says why.
     """
 
-    family: str
+    family: Family
     name: str
     driver_name: str
     driver: Driver | None
@@ -248,9 +250,16 @@ class _Reader:
         except DeviceError as refused:
             # A missing library is this device's trouble, told on the status page; the others work.
             return DeviceTable(family, name, driver_name, None, None, refused)
-        settings = self._check(table, driver.Settings, given)
-        if settings is None or not self._port(table, settings):
-            return None
+        try:
+            settings = self._check(table, driver.Settings, given)
+            if settings is None or not self._port(table, settings):
+                return None
+            getattr(settings, "unit", None)  # read below, when nothing of this driver may fail
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (a stranger's validator may raise anything)
+            broken = Broken(driver_name, reason(error))
+            return DeviceTable(family, name, driver_name, None, None, broken)
         return DeviceTable(family, name, driver_name, driver, settings)
 
     def _port(self, table: str, settings: BaseModel) -> bool:

@@ -25,6 +25,7 @@ from edged.drivers import make_device
 from edged.logbook import Logbook
 from edged.notify import Pulse, notify
 from edged.signs import look_at_server, look_at_store
+from edged.stalls import Stalls
 from edged.uplink import Uplink
 from kiosk.app import build
 from kiosk.booth import Booth
@@ -202,6 +203,8 @@ async def _core(config: Config, station: Station, uplink: Uplink | None) -> None
         group.create_task(logbook.keep(station.devices, station.link, trouble), name="logbook")
         group.create_task(look_at_store(station.store, pulse.watch("store")), name="store")
         group.create_task(pulse.feed(), name="watchdog")
+        stalls = Stalls(station.devices, station.stall, logbook.note_stall)
+        group.create_task(stalls.watch(), name="stalls")
         if uplink is not None:
             group.create_task(uplink.run(pulse.watch("link")), name="link")
 

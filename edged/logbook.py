@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 
 from devices import Device, Health, State, Value
+from kiosk.station import Stall
 from mqtt.link import LinkState
 from store.journal import Journal, Level
 
@@ -47,6 +48,11 @@ class Logbook:
         elif health.key:
             level: Level = "error" if health.state in (State.FAILING, State.REFUSED) else "warning"
             self._journal.add(level, health.key, health.params, device=name)
+
+    def note_stall(self, stall: Stall) -> None:
+        """One of the devices held everything up."""
+        params = {"seconds": f"{stall.seconds:g}", "where": stall.where}
+        self._journal.add("error", "device.blocks", params, device=stall.device)
 
     async def _link(self, link: Value[LinkState]) -> None:
         before = link.get()

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from devices import Value
+from devices.contained import contained
 from kiosk import render
 from kiosk.alive import Alive
 from kiosk.booth import Booth
@@ -214,7 +215,7 @@ class _Pages:
             raise HTTPException(404)
         printer, label = picture
         try:
-            png = await asyncio.to_thread(printer.preview, label)
+            png = await contained(lambda: asyncio.to_thread(printer.preview, label))
         except NotPrinted as error:
             raise HTTPException(404) from error
         return Response(png, media_type="image/png")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from badge_reader import BadgeRead
 from badge_reader.number import candidates
 from devices import DeviceError, Value
+from devices.contained import contained
 from durable.errors import StoreFull
 from kiosk.missing import camera_of, reader_of
 from kiosk.screen import Screen, Timer, trouble
@@ -205,17 +206,20 @@ class Booth(Screen[BoothPage]):
         self._go("framing", None)
         self._taking = self._group.create_task(self._taken())
 
+    async def _shot(self) -> bytes:
+        async with self.camera.watching():
+            await self._first_frame()
+            await asyncio.sleep(self.framing_s)
+            for left in range(self._settings.countdown_s, 0, -1):
+                self._left = left
+                self._go("count", None)
+                await asyncio.sleep(self.second_s)
+            async with asyncio.timeout(STILL_S):
+                return await self.camera.still()
+
     async def _taken(self) -> None:
         try:
-            async with self.camera.watching():
-                await self._first_frame()
-                await asyncio.sleep(self.framing_s)
-                for left in range(self._settings.countdown_s, 0, -1):
-                    self._left = left
-                    self._go("count", None)
-                    await asyncio.sleep(self.second_s)
-                async with asyncio.timeout(STILL_S):
-                    picture = await self.camera.still()
+            picture = await contained(self._shot)
             self._photo = await asyncio.to_thread(_portrait, picture)
         except (DeviceError, TimeoutError, ValueError) as error:
             log.warning("%s: no photo: %s", self.camera.name, error)

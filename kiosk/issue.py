@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from devices import DeviceError
+from devices.contained import contained
 from durable.errors import StoreFull
 from kiosk.ticket import Action, Ticket
 from printer import Label, NotPrinted, Printer
@@ -73,7 +74,7 @@ class Issuer:
         """Raises `NotPrinted` whatever happened: a bug in a driver must not stop the scale."""
         try:
             async with asyncio.timeout(self.print_s):
-                await self.printer.print(label)
+                await contained(lambda: self.printer.print(label))
         except NotPrinted:
             raise
         except TimeoutError as error:

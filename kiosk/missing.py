@@ -62,5 +62,5 @@ def camera_of(device: Device) -> Camera:
 
 def _in_place(device: Device, stand_in: type[D]) -> D:
     made = stand_in(device.name)
-    made.health, made.retry = device.health, device.retry
+    vars(made).update(health=device.health, retry=device.retry)  # before anybody listens to it
     return made

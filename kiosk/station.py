@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """For so many seconds nothing went on, because this device's driver did not return."""
+
+    device: str
+    """"" when it was none of them."""
+    where: str
+    """The line, as ``/opt/…/driver.py:12``."""
+    seconds: float
+    at: datetime
+    times: int = 1
+    """How often anything held the station up since it started."""
+
+
 @dataclass(frozen=True)
 class Station:
     """One station as its screens know it."""
@@ -41,6 +55,8 @@ class Station:
     """None: this station works alone, without MQTT, and nothing is "offline"."""
     bridge_seen: "Value[datetime | None]" = field(default_factory=lambda: Value(None))
     """When the bridge last acknowledged anything."""
+    stall: "Value[Stall | None]" = field(default_factory=lambda: Value(None))
+    """What held everything up last; None when nothing did since the start."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def now(self) -> datetime:

@@ -34,6 +34,7 @@ _HOT = 80
 _OLD_DIRECTORY_S = 72 * 3600
 _OLD_CATALOGUE_S = 48 * 3600
 _BRIDGE_AWAY_S = 600
+_STALL_BAD_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class _Rows:
     def all(self) -> Sequence[Row]:
         rows = [self._mqtt(), self._bridge(), *self._outbox(), self._directory()]
         rows += [self._catalogue(), self._clock(), self._disk(), *self._temperature()]
+        rows += self._stall()
         if self._station.store.set_aside is not None:
             name = self._station.store.set_aside.name
             rows.append(self._row("set_aside", name, "bad", name))
@@ -226,6 +228,22 @@ class _Rows:
         percent = round(100 * (usage.total - usage.free) / usage.total)
         mood = "bad" if percent > _DISK_FULL else "good"
         return self._row("disk", self._say("status.disk_is", percent=percent), mood, percent)
+
+    def _stall(self) -> Sequence[Row]:
+        stall = self._station.stall.get()
+        if stall is None:
+            return ()
+        who = stall.device or stall.where
+        text = self._say(
+            "status.stalled_by",
+            who=who,
+            seconds=words.decimal(self._language, stall.seconds),
+            when=self._stamp(stall.at),
+            times=words.count(self._language, stall.times),
+        )
+        mood = "bad" if self._ago(stall.at) < _STALL_BAD_S else "fair"
+        known = {"device": stall.device, "where": stall.where, "seconds": stall.seconds}
+        return (self._row("stalled", text, mood, known | {"times": stall.times}),)
 
     def _temperature(self) -> Sequence[Row]:
         try:

@@ -7,11 +7,12 @@ fact is on disk before the label comes out, and a label that did not come out sa
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices import DeviceError, Value
+from devices.contained import contained
 from durable.errors import StoreFull
 from kiosk.issue import Issuer, Problem, WeightChanged
 from kiosk.load import Load, Pan, load_of
@@ -266,7 +267,7 @@ class Weighing(Screen[WeighingPage]):
             case "tare" if "tare" in page.can:
                 self._tare()
             case "zero" if "zero" in page.can and isinstance(self._scale, Zeroes):
-                self._obey(self._scale.zero())
+                self._obey(self._scale.zero)
             case "print" | "retry" if do in page.can:
                 self._start()
             case "reprint" if "reprint" in page.can:
@@ -289,7 +290,7 @@ class Weighing(Screen[WeighingPage]):
         if load.pan is Pan.LOADED and load.grams and isinstance(self._scale, Tares):
             self._tare_asked = False
             self._tare_g = load.grams
-            self._obey(self._scale.tare())
+            self._obey(self._scale.tare)
         else:
             self._tare_asked = True
 
@@ -297,16 +298,16 @@ class Weighing(Screen[WeighingPage]):
         """Also a tare that is not ours: of the scale's own key, or of a station that restarted."""
         if (self._tare_g or self._is_net) and isinstance(self._scale, Tares):
             self._tare_g = 0
-            self._obey(self._scale.clear_tare())
+            self._obey(self._scale.clear_tare)
 
-    def _obey(self, command: Coroutine[None, None, None]) -> None:
+    def _obey(self, command: Callable[[], Awaitable[None]]) -> None:
         assert self._group is not None
         self._busy = True
         self._group.create_task(self._command(command))
 
-    async def _command(self, command: Coroutine[None, None, None]) -> None:
+    async def _command(self, command: Callable[[], Awaitable[None]]) -> None:
         try:
-            await command
+            await contained(command)
         except DeviceError as error:
             log.warning("%s: %s", self._scale.name, error)
             self._tare_g = 0

@@ -88,6 +88,11 @@ def count(language: Language, number: int) -> str:
     return f"{number:,}".replace(",", {"fr": NBSP, "en": ",", "es": "."}[language])
 
 
+def decimal(language: Language, number: float) -> str:
+    """``2,5``, ``2.5``."""
+    return f"{number:.1f}".replace(".", _mark(language))
+
+
 def kilos(language: Language, grams: int) -> str:
     """The number only: ``0,482``. Three decimals, as at the till."""
     sign = "-" if grams < 0 else ""

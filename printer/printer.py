@@ -7,7 +7,8 @@ that may not have come out says so.
 from abc import abstractmethod
 from enum import StrEnum
 
-from devices import Device, Value
+from devices import Device, Reading
+from devices.errors import as_text
 from printer.label import Label
 
 
@@ -21,19 +22,19 @@ class Paper(StrEnum):
 class NotPrinted(Exception):
     """The label did not come out. `key` is a catalogue key; `sure` is False when it may have."""
 
+    key = "device.bug"
+    sure = False
+
     def __init__(self, key: str, *, sure: bool) -> None:
-        super().__init__(f"{key} ({'sure' if sure else 'may have come out'})")
-        self.key = key
-        self.sure = sure
+        self.key = as_text(key)
+        self.sure = bool(sure)
+        super().__init__(f"{self.key} ({'sure' if sure else 'may have come out'})")
 
 
 class Printer(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.paper: Value[Paper] = Value(Paper.UNKNOWN)
-
-    def idle(self) -> None:
-        self.paper.set(Paper.UNKNOWN)
+        self.paper: Reading[Paper] = Reading(Paper.UNKNOWN, Paper)
 
     @abstractmethod
     async def print(self, label: Label) -> None:

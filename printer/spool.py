@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from devices.errors import Lost
-from devices.ports import Line, Port, open_port, plugged
+from devices.ports import Line, Port, node, open_port, plugged
 from printer.label import Label
 from printer.language import SILENT, Condition, Finished, Language, Reply, Told
 from printer.layout import HEIGHT_MM
@@ -75,6 +75,9 @@ class SpooledPrinter(Printer):
 
     async def plugged(self) -> None:
         await plugged(self._port)
+
+    def node(self) -> object:
+        return node(self._port)
 
     def preview(self, label: Label) -> bytes:
         return self._language.preview(label)

@@ -23,7 +23,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from devices import DeviceError, Lost, Refused
-from devices.ports import Line, Port, open_port, plugged
+from devices.ports import Line, Port, node, open_port, plugged
 from scale.toledo_wire import (
     CLEAR_TARE,
     DECIMALS,
@@ -99,6 +99,9 @@ class Toledo8217(Scale):
 
     async def plugged(self) -> None:
         await plugged(self.settings.port)
+
+    def node(self) -> object:
+        return node(self.settings.port)
 
     async def run(self) -> None:
         settings = self.settings

@@ -7,18 +7,24 @@ silence makes the reading None, and nothing is ever turned into 0.
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
+from types import NoneType
 from typing import Protocol, runtime_checkable
 
-from devices import Device, Value
+from devices import Device, Reading
+from devices.errors import NonsenseError, expect
 
 _GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "lb": Decimal("453.59237")}
+_DIGITS = 12
+"""A number with more before or behind the point is no weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
     """One answer of a scale. `value` keeps the scale's own decimals; None: it gave no weight.
 
-    None in a flag means that the protocol does not say.
+    None in a flag means that the protocol does not say. Raises `NonsenseError` for anything that
+    is no weight: a float, an endless number, a moment that no clock shows.
     """
 
     value: Decimal | None
@@ -33,6 +39,20 @@ class Weight:
     at: float = field(default_factory=time.monotonic, compare=False, repr=False)
     """`time.monotonic` when the answer was picked up, at most one poll after its last byte."""
 
+    def __post_init__(self) -> None:
+        expect("a weight's value", self.value, Decimal, NoneType)
+        expect("a weight's tare", self.tare, Decimal, NoneType)
+        expect("a weight's unit", self.unit, str)
+        expect("a weight's raw bytes", self.raw, bytes)
+        expect("a weight's moment", self.at, float)
+        for flag in (self.stable, self.net, self.zero, self.over, self.under):
+            expect("a weight's flag", flag, bool, NoneType)
+        for number in (self.value, self.tare):
+            if number is not None and not (number.is_finite() and abs(number.adjusted()) < _DIGITS):
+                raise NonsenseError(f"a weight's value: {number:.9} is none")
+        if not isfinite(self.at):
+            raise NonsenseError("a weight's moment: no clock shows it")
+
     @property
     def grams(self) -> int | None:
         """The value in whole grams; None when there is none, or when it is not a whole number."""
@@ -45,10 +65,7 @@ class Weight:
 class Scale(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.reading: Value[Weight | None] = Value(None)
-
-    def idle(self) -> None:
-        self.reading.set(None)
+        self.reading: Reading[Weight | None] = Reading(None, Weight, NoneType)
 
 
 @runtime_checkable

@@ -258,7 +258,7 @@ def test_exit_statuses_are_described(language: str) -> None:
 
 
 LINES = ("mqtt", "bridge", "waiting", "parked", "directory", "catalogue", "clock", "disk")
-LINES += ("temperature", "set_aside")
+LINES += ("stalled", "temperature", "set_aside")
 """Lines of the status page beside the devices: `Row.what`."""
 
 

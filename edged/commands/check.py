@@ -17,7 +17,7 @@ from devices import Device, Health, State
 from devices.keep import keep
 from durable.errors import StoreBusy
 from durable.files import lock_read_only
-from edged import logs
+from edged import logs, loop
 from edged.cli import MISUSED, NO_ANSWER, OK, counted
 from edged.config import Config, DeviceTable, load
 from edged.drivers import make_device
@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
     if runs(config):
         print("edged check: the station is running: stop it first", file=sys.stderr)
         return MISUSED
-    healths = asyncio.run(ask(config))
+    healths = loop.run(ask(config))
     for table, health in zip(config.devices, healths, strict=True):
         print(_line(table, health, config.station.language))
     return status if all(health.usable for health in healths) else NO_ANSWER

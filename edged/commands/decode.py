@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from devices.errors import DeviceError
+from devices.errors import DeviceError, why
 from devices.registry import drivers, load_decoder
 from edged.cli import FAILED, MISUSED, OK
 from mqtt.settings import nearest
@@ -138,11 +138,19 @@ def _decode(given: Any) -> dict[str, Any]:
     if name not in known:
         raise Unreadable(f"no protocol '{protocol}'.{nearest(name, known)}")
     try:
-        return load_decoder(name)(_vector(given))
+        answer: object = load_decoder(name)(_vector(given))
+        json.dumps(answer)
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise Unreadable(f"{protocol}: {error}") from None
     except DeviceError as error:
         raise Unreadable(f"{protocol} cannot be decoded here: {error}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 (a stranger's decoder)
+        raise Unreadable(f"{protocol}: its decoder does not work: {why(error)}") from None
+    if not isinstance(answer, dict):
+        raise Unreadable(f"{protocol}: its decoder gives no object")
+    return answer
 
 
 def _vector(given: dict[str, Any]) -> dict[str, Any]:

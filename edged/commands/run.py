@@ -8,11 +8,10 @@ itself (a port or a store that another program uses, a full disk) ends with 1.
 """
 
 import argparse
-import asyncio
 import sys
 
 from durable.owner import as_owner
-from edged import logs
+from edged import logs, loop
 from edged.cli import FAILED, MISUSED, OK
 from edged.config import load
 from kiosk.words import said
@@ -26,7 +25,7 @@ def main(options: argparse.Namespace) -> int:
 
     try:
         with as_owner(config.station.data):
-            asyncio.run(run(config))
+            loop.run(run(config))
     except CannotStart as error:
         print(f"edged: {error}", file=sys.stderr)
         return MISUSED if error.needs_person else FAILED

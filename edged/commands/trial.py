@@ -13,7 +13,7 @@ from badge_reader import BadgeReader
 from camera import Camera
 from devices import Device, DeviceError
 from devices.keep import keep
-from edged import logs
+from edged import logs, loop
 from edged.cli import MISUSED, NO_ANSWER, OK
 from edged.commands.check import explained, runs
 from edged.config import load
@@ -47,10 +47,18 @@ def main(options: argparse.Namespace) -> int:
         print("edged try: the station is running: stop it first", file=sys.stderr)
         return MISUSED
     device, language = make_device(tables[options.name]), config.station.language
-    return asyncio.run(_try(device, language, options.seconds, options.output))
+    return loop.run(_try(device, language, options.seconds, options.output))
 
 
 async def _try(device: Device, language: Language, seconds: float, output: Path | None) -> int:
+    if isinstance(device, Camera):
+        # Its first connection is then the stream's: a camera that serves one has no second.
+        async with device.watching():
+            return await _tried(device, language, seconds, output)
+    return await _tried(device, language, seconds, output)
+
+
+async def _tried(device: Device, language: Language, seconds: float, output: Path | None) -> int:
     keeping = asyncio.create_task(keep(device))
     telling = asyncio.create_task(_tell_health(device, language))
     answered = asyncio.Event()

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from badge_reader import wedge
 from badge_reader.simulate import WedgeSimulator
 from badge_reader.wedge import WedgeReader, WedgeSettings, find
 from devices import Absent, Lost, Refused
@@ -112,7 +111,7 @@ async def test_the_kernels_refusals_become_our_words(
     node = tmp_path / "event0"
     node.touch()
     later = time.time() + 60  # a node that is only just there may get its rights yet
-    monkeypatch.setattr(wedge.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(failure, match=key):
         await reader(str(node)).run()
 

@@ -47,9 +47,11 @@ main(sys.argv[1:])
 """The same, for commands of root that go on as another user."""
 
 
-async def edged(*arguments: object, python: Sequence[str] = EDGED) -> tuple[int, str, str]:
+async def edged(
+    *arguments: object, python: Sequence[str] = EDGED, **variables: str
+) -> tuple[int, str, str]:
     """Run a command to its end: its status, what it printed, what it complained about."""
-    process = await _started(*python, *arguments, stdout=PIPE)
+    process = await _started(*python, *arguments, stdout=PIPE, **variables)
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -75,16 +77,29 @@ class Daemon:
     async def ready(self) -> None:
         self.url = (await self.says(r"ready: (http://127\.0\.0\.1:\d+)/"))[1]
 
-    async def devices(self) -> dict[str, dict[str, Any]]:
+    async def status(self) -> dict[str, Any]:
+        """What ``/status.json`` tells."""
         async with Hands.client() as client:
-            told = json.loads((await client.get(f"{self.url}/status.json")).text)
-        return {device["name"]: device for device in told["devices"]}
+            told: dict[str, Any] = json.loads((await client.get(f"{self.url}/status.json")).text)
+        return told
+
+    async def devices(self) -> dict[str, dict[str, Any]]:
+        return {device["name"]: device for device in (await self.status())["devices"]}
 
     async def device_is(self, name: str, state: str) -> dict[str, Any]:
         async with asyncio.timeout(20):
             while (device := (await self.devices())[name])["state"] != state:
                 await asyncio.sleep(0.05)
         return device
+
+    async def link_is_up(self) -> None:
+        async with asyncio.timeout(20):
+            while not any(row["what"] == "mqtt" and row["value"] for row in await self._rows()):
+                await asyncio.sleep(0.05)
+
+    async def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (await self.status())["rows"]
+        return rows
 
     async def end(self) -> int:
         """SIGTERM, and how it ended."""
@@ -101,10 +116,16 @@ class Daemon:
 
 @asynccontextmanager
 async def running(
-    *arguments: object, python: Sequence[str] = EDGED, **variables: str
+    *arguments: object,
+    python: Sequence[str] = EDGED,
+    before: Sequence[str] = (),
+    **variables: str,
 ) -> AsyncIterator[Daemon]:
-    """A command that does not end by itself; it is killed at the end of the block."""
-    process = await _started(*python, *arguments, **variables)
+    """A command that does not end by itself; it is killed at the end of the block.
+
+    `before`: the command line that it is an argument of, such as strace's.
+    """
+    process = await _started(*python, *arguments, before=before, **variables)
     try:
         yield Daemon(process)
     finally:
@@ -114,16 +135,20 @@ async def running(
 
 
 @asynccontextmanager
-async def station(folder: Path, more: str = "", *, port: int = 0) -> AsyncIterator[Daemon]:
+async def station(
+    folder: Path, more: str = "", *, port: int = 0, **variables: str
+) -> AsyncIterator[Daemon]:
     """``edged run`` with its data in `folder`; `more`: tables that its file has besides."""
     file = folder / "station.toml"
     file.write_text(STATION.format(data=folder / "data", port=port) + more)
-    async with running("run", "-c", file) as daemon:
+    async with running("run", "-c", file, **variables) as daemon:
         yield daemon
 
 
-async def _started(*arguments: object, stdout: int | None = None, **variables: str) -> Process:
+async def _started(
+    *arguments: object, stdout: int | None = None, before: Sequence[str] = (), **variables: str
+) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, *map(str, arguments), env=environment() | variables,
+        *before, sys.executable, *map(str, arguments), env=environment() | variables,
         stdout=stdout, stderr=PIPE,
     )  # fmt: skip

@@ -38,6 +38,7 @@ async def running(printer: Printer) -> AsyncIterator[asyncio.Task[None]]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         printer.idle()
+        printer.forget()
 
 
 @asynccontextmanager

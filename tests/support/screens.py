@@ -266,6 +266,7 @@ class Bench:
 
     def unplug(self, device: Device) -> None:
         device.idle()
+        device.forget()
         device.health.set(Health(State.ABSENT, "device.unplugged"))
 
     def plug(self, device: Device) -> None:

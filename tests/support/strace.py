@@ -6,6 +6,7 @@ between its calls: what was synced between "asked" and "promised" is then a fact
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -118,3 +119,21 @@ def injected(*faults: str) -> list[str]:
     return strace(
         Path(os.devnull), *(part for fault in faults for part in ("-e", f"inject={fault}"))
     )
+
+
+def forbidden(path: Path) -> list[str]:
+    """The same, to answer EPERM to who opens this path, as a unit's DeviceAllow does."""
+    # A grandchild (-D), so that who kills our child kills the program; and one that ends when it is
+    # told (-I 2), which it would not while it writes to a file.
+    return [
+        *("strace", "-D", "-I", "2", "-f", "-P", str(path), "-o", os.devnull),
+        *("-e", "trace=openat", "-e", "inject=openat:error=EPERM"),
+    ]
+
+
+def allowed_again(pid: int) -> None:
+    """End the strace that holds this process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    tracer = re.search(r"^TracerPid:\s+([1-9]\d*)$", status, re.MULTILINE)
+    assert tracer, "nothing traces it"
+    os.kill(int(tracer[1]), signal.SIGTERM)
