@@ -6,14 +6,13 @@ fact is on disk before the label comes out, and a label that did not come out sa
 
 import asyncio
 import logging
-import time
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices import DeviceError, Value
 from durable.errors import StoreFull
-from kiosk.issue import Issuer, Problem, WeightChanged
+from kiosk.issue import Issuer, Problem
 from kiosk.load import Load, Pan, load_of
 from kiosk.missing import printer_of, scale_of
 from kiosk.screen import Screen, Timer, trouble
@@ -23,15 +22,13 @@ from kiosk.station import Station
 from kiosk.ticket import Ticket, make
 from kiosk.weighing_page import WeighingPage
 from mqtt.messages import Product
-from printer import Label, NotPrinted, Paper, Printer
-from scale import Tares, Zeroes
+from printer import Label, NotPrinted, Paper, Printer, Withdrawn
+from scale import Tares, Weight, Zeroes
 from store.nomenclature import LabelRefused
 
 log = logging.getLogger(__name__)
 
 
-FRESH_S = 2.0
-"""A reading older than this is not printed."""
 PRINT_S = 20.0
 
 
@@ -337,9 +334,10 @@ class Weighing(Screen[WeighingPage]):
 
     def _start(self) -> None:
         """Everything about the label is decided here, of what the screen shows now."""
-        load = load_of(self._scale.reading.get())
+        reading = self._scale.reading.get()
+        load = load_of(reading)
         net = self._net(load)
-        if self._product is None or load.pan is not Pan.LOADED or net is None:
+        if self._product is None or reading is None or load.pan is not Pan.LOADED or net is None:
             return
         try:
             ticket = self._ticket(self._product, net)
@@ -348,12 +346,12 @@ class Weighing(Screen[WeighingPage]):
         label = ticket.label(self.station, old_prices=self._old_prices())
         self._problem, self._attempt, self._printing = None, ticket, True
         assert self._group is not None
-        self._group.create_task(self._issue(ticket, label, load))
+        self._group.create_task(self._issue(ticket, label, reading))
 
-    async def _issue(self, ticket: Ticket, label: Label, load: Load) -> None:
+    async def _issue(self, ticket: Ticket, label: Label, weighed: Weight) -> None:
         try:
-            await self._issuer.issue(ticket, label, lambda: self._still(load))
-        except WeightChanged:
+            await self._issuer.issue(ticket, label, lambda: self._scale.confirmed(weighed))
+        except Withdrawn:
             self._attempt = None
         except StoreFull as full:
             self._fail(Problem(full.key, params=full.params))
@@ -385,13 +383,6 @@ class Weighing(Screen[WeighingPage]):
         finally:
             self._printing = False
             self._refresh()
-
-    def _still(self, load: Load) -> bool:
-        """Whether the pan holds what the label says, by a reading of this moment."""
-        reading = self._scale.reading.get()
-        if reading is None or time.monotonic() - reading.at > FRESH_S:
-            return False
-        return load_of(reading) == load
 
     def _fail(self, problem: Problem) -> None:
         self._problem = problem

@@ -5,10 +5,14 @@ that may not have come out says so.
 """
 
 from abc import abstractmethod
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from devices import Device, Value
 from printer.label import Label
+
+Still = Callable[[], Awaitable[bool]]
+"""Asked directly before a label's first byte leaves: whether it is still true."""
 
 
 class Paper(StrEnum):
@@ -27,6 +31,10 @@ class NotPrinted(Exception):
         self.sure = sure
 
 
+class Withdrawn(Exception):
+    """The label was no longer true when its turn came: nothing was sent."""
+
+
 class Printer(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -36,8 +44,12 @@ class Printer(Device):
         self.paper.set(Paper.UNKNOWN)
 
     @abstractmethod
-    async def print(self, label: Label) -> None:
-        """Print one label and return when it is out. One at a time; raises `NotPrinted`."""
+    async def print(self, label: Label, still: Still | None = None) -> None:
+        """Print one label and return when it is out. One at a time.
+
+        `still` is asked when all else is ready: after the queue, the printer's condition and the
+        encoding. Raises `NotPrinted`, or `Withdrawn` when `still` says no.
+        """
 
     @abstractmethod
     def preview(self, label: Label) -> bytes:

@@ -17,6 +17,7 @@ from devices.ports import open_port
 from devices.registry import load_decoder, load_driver, load_simulator
 from devices.simulate import PtyHost, TcpHost
 from scale import Scale, Tares, Weight, Zeroes
+from scale import weight as weight_module
 from scale.simulate import Toledo8217Simulator
 from scale.toledo import Toledo8217, ToledoSettings, identify
 
@@ -95,6 +96,34 @@ async def test_a_weight_that_stays_stays_fresh_and_its_end_is_seen(tmp_path: Pat
         assert b.shown == [None, replace(first, stable=False), first]
         b.simulator.load = 77
         await b.shows(77)
+
+
+async def test_a_weight_is_confirmed_by_answers_that_come_after_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert weight_module.CONFIRM_S == 0.5
+    monkeypatch.setattr(weight_module, "CONFIRM_S", 20.0)  # this machine may be busy
+    async with bench(tmp_path, Toledo8217Simulator(500)) as b:
+        await b.shows(500)
+        async with asyncio.timeout(20):
+            while True:  # a busy machine may have missed an answer
+                weight, asked = b.reading, b.simulator.requests
+                if weight and await b.scale.confirmed(weight):
+                    break
+                await b.shows(500)
+        assert b.simulator.requests > asked
+        b.simulator.load = 600
+        assert not await b.scale.confirmed(weight)
+        await b.shows(600)
+        assert not await b.scale.confirmed(weight)
+        weight = b.reading
+        assert weight
+        b.simulator.silent = True
+        assert not await b.scale.confirmed(weight)
+        monkeypatch.setattr(weight_module, "CONFIRM_S", 0.0)
+        b.simulator.silent = False
+        await b.shows(600)
+        assert not await b.scale.confirmed(weight), "no answer in time"
 
 
 async def test_pounds_are_pounds(tmp_path: Path) -> None:
