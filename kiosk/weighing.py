@@ -195,13 +195,19 @@ class Weighing(Screen[WeighingPage]):
 
     @property
     def _tare_shown(self) -> int:
-        """The container's tare, or else the product's usual packaging."""
-        return self._tare_g or (self._product.tare_g if self._product else 0)
+        """The container's tare, or else the product's usual packaging; neither under a tare which
+        the scale holds by itself, because what it shows is net already.
+        """
+        return self._tare_g or self._packaging_g
+
+    @property
+    def _packaging_g(self) -> int:
+        return self._product.tare_g if self._product and not self._is_net else 0
 
     def _net(self, load: Load) -> int | None:
-        if load.grams is None or load.pan is Pan.EMPTY or self._tare_g or self._product is None:
+        if load.grams is None or load.pan is Pan.EMPTY or self._tare_g:
             return load.grams
-        return load.grams - self._product.tare_g
+        return load.grams - self._packaging_g
 
     @property
     def _is_net(self) -> bool | None:
@@ -227,7 +233,7 @@ class Weighing(Screen[WeighingPage]):
         if self._printed and not self._reprinted and net == self._printed[0].net_g:
             can.add("reprint")  # another load is not given this one's label
         idle = state not in ("take", "not_printed", "over", "scale_absent", "scale_failing")
-        if idle and not self._tare_g and isinstance(self._scale, Tares):
+        if idle and not self._tare_g and not self._is_net and isinstance(self._scale, Tares):
             can.add("tare")
         if state == "below_zero" and isinstance(self._scale, Zeroes):
             can.add("zero")
