@@ -106,8 +106,12 @@ def test_what_is_no_picture(data: bytes) -> None:
 
 def photo(**how: object) -> bytes:
     """As of a camera: an uneven picture with a little noise."""
-    image = Image.merge("RGB", [Image.effect_noise((640, 480), n) for n in (9, 14, 20)])
-    image.paste(Image.radial_gradient("L").resize((300, 300)).convert("RGB"), (170, 90))
+    dice = random.Random(2)
+    image, noise = (
+        Image.frombytes("RGB", size, dice.randbytes(size[0] * size[1] * 3)).resize((640, 480))
+        for size in ((40, 30), (640, 480))
+    )
+    image = Image.blend(image, noise, 0.1)
     out = io.BytesIO()
     image.save(out, "JPEG", **how)
     return out.getvalue()
@@ -117,7 +121,7 @@ def photo(**how: object) -> bytes:
 def test_a_picture_of_which_bytes_are_missing_is_none(how: dict[str, object]) -> None:
     """Its start and end are right: a decoder would fill half the face with grey in silence.
 
-    By chance, what is left may end as a whole picture does: one in a hundred.
+    By chance, what is left may end as a whole picture does.
     """
     jpeg, dice = photo(**how), random.Random(1)
     assert opened(portrait(jpeg)).size == (360, 480)
@@ -128,7 +132,7 @@ def test_a_picture_of_which_bytes_are_missing_is_none(how: dict[str, object]) ->
             portrait(jpeg[:at] + jpeg[at + lost :])
         except ValueError:
             refused += 1
-    assert refused >= 38
+    assert refused >= 36
 
 
 @pytest.mark.parametrize("how", [{"progressive": True}, {"restart_marker_rows": 1}])
