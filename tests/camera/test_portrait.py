@@ -132,7 +132,7 @@ def test_a_picture_of_which_bytes_are_missing_is_none(how: dict[str, object]) ->
             portrait(jpeg[:at] + jpeg[at + lost :])
         except ValueError:
             refused += 1
-    assert refused >= 36
+    assert refused >= 32
 
 
 @pytest.mark.parametrize("how", [{"progressive": True}, {"restart_marker_rows": 1}])
