@@ -4,13 +4,15 @@ The one rule: only a frame whose checksum is right is a card, and a card held ag
 which repeats it many times a second, is one badge.
 
 Facts: Seeed's RDM6300 page and the Innovations ID-12LA data sheet. 9600 baud 8N1; STX, ten hex
-digits, two of checksum (the XOR of the five bytes), CR LF on the ID readers, ETX. The first byte
-is the EM4100 card's version, the other four its number.
+digits, two of checksum (the XOR of the five bytes), CR LF on the ID readers, ETX. Some that are
+sold under these names send the checksum as one byte, whatever its value (esphome issue 3610). The
+first byte is the EM4100 card's version, the other four its number.
 """
 
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Literal
 
@@ -20,9 +22,16 @@ from badge_reader.reader import BadgeRead, BadgeReader, masked
 from badge_reader.uid import PRESENTATIONS, dec10, hex8, hex10, wiegand24
 from devices.ports import Line, node, open_port, plugged
 
-_STX, _ETX = b"\x02", b"\x03"
 _LONGEST = 16
-_HEX = frozenset(b"0123456789ABCDEFabcdef")
+_FRAME = re.compile(
+    rb"\x02(?:"
+    rb"(?P<uid>[0-9A-Fa-f]{10})(?:(?P<hex>[0-9A-Fa-f]{2})[\r\n]{0,2}|(?P<byte>.))"
+    # Ten digits and ETX: the end, or a checksum that is 03, as the byte behind it will say.
+    rb"|(?![0-9A-Fa-f]{10}\x03\Z)(?P<other>[^\x02\x03]*)"
+    rb")\x03",
+    re.DOTALL,
+)
+_BEGUN = re.compile(rb"\x02(?:[0-9A-Fa-f]{10}[\x02\x03]?|[^\x02\x03]*)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +46,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A frame that is no card: ``length``, ``hex`` or ``checksum`` is wrong."""
+    """A frame that is no card: ``length``, ``hex`` or ``checksum`` is wrong, or it is the card
+    ``zero``, which a reader near a motor or at the end of a long cable invents.
+    """
 
     error: str
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 Event = Card | Malformed
@@ -57,27 +69,28 @@ class Codec:
         return bool(self._kept)
 
     def feed(self, data: bytes) -> list[Event]:
-        *ended, rest = (self._kept + data).split(_ETX)
-        self._kept = _from_stx(rest)[:_LONGEST]  # one too long stays too long
-        return [_event(frame) for frame in map(_from_stx, ended) if frame]
+        text = self._kept + data
+        events: list[Event] = []
+        done = 0
+        for match in _FRAME.finditer(text):
+            events.append(_event(match))
+            done = match.end()
+        begun = _BEGUN.search(text, done)
+        self._kept = begun[0][:_LONGEST] if begun else b""  # one too long stays too long
+        return events
 
 
-def _from_stx(data: bytes) -> bytes:
-    """From the last start of a frame on; nothing when there is none."""
-    start = data.rfind(_STX)
-    return data[start:] if start >= 0 else b""
-
-
-def _event(frame: bytes) -> Event:
-    text = frame[1:].rstrip(b"\r\n")
-    if len(text) != 12:
-        return Malformed("length")
-    if not _HEX.issuperset(text):
-        return Malformed("hex")
-    *uid, checksum = bytes.fromhex(text.decode())
+def _event(frame: re.Match[bytes]) -> Event:
+    if frame["uid"] is None:
+        error = "hex" if len(frame["other"].rstrip(b"\r\n")) == 12 else "length"
+        return Malformed(error, frame[0])
+    uid = bytes.fromhex(frame["uid"].decode())
+    (rest,) = frame["byte"] or bytes.fromhex(frame["hex"].decode())
     for byte in uid:
-        checksum ^= byte
-    return Malformed("checksum") if checksum else Card(bytes(uid))
+        rest ^= byte
+    if rest:
+        return Malformed("checksum", frame[0])
+    return Card(uid) if any(uid) else Malformed("zero", frame[0])
 
 
 class Held:
@@ -125,7 +138,11 @@ class Rdm6300Reader(BadgeReader):
             self.is_up()  # these readers are mute until a card comes
             while True:
                 for event in codec.feed(await port.read()):
-                    if isinstance(event, Card) and held.is_new(event.uid, time.monotonic()):
+                    if isinstance(event, Malformed):
+                        self.garbled(event.error, event.raw)
+                        continue
+                    self.is_up()
+                    if held.is_new(event.uid, time.monotonic()):
                         self.badges.publish(BadgeRead(present(event.uid), hex10(event.uid)))
 
 

@@ -3,6 +3,7 @@
 The one rule: the number never reaches a log. `repr` and `str` mask it.
 """
 
+import logging
 import re
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ from devices.errors import NonsenseError, expect
 
 _LONGEST = 4096
 _HALF = re.compile("[\ud800-\udfff]")
+
+log = logging.getLogger(__name__)
+
+GARBLED = "reader.garbled"
 
 
 def masked(text: str) -> str:
@@ -49,3 +54,13 @@ class BadgeReader(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.badges: Bus[BadgeRead] = Bus(name, BadgeRead)
+
+    def garbled(self, error: str, raw: bytes) -> None:
+        """Bytes came which are no badge: on the status page until one is read, and one line.
+
+        Only their number, the first and the last two are told, because a number may stand in them.
+        """
+        shape = f"{len(raw)}: {raw[:1].hex(' ')} … {raw[-2:].hex(' ')}".upper()
+        if self.health.get().key != GARBLED:
+            log.warning("%s: bytes that are no badge (%s; %s)", self.name, error, shape)
+        self.is_degraded(GARBLED, error=error, bytes=shape)

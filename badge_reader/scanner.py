@@ -5,9 +5,12 @@ an end, however long, stays bounded in memory and never becomes two scans.
 
 Facts: Zebra, Honeywell and Datalogic serial defaults (data and CR or CR LF, optionally STX … ETX;
 ``NR`` for "no read"); the symbology identifiers are of ISO/IEC 15424.
+Some put an ECI before the text (a backslash and six digits, AIM ITS/04-023), which says in which
+alphabet a QR code was written and is no part of what it says.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -20,6 +23,7 @@ from devices.ports import Line, Port, node, open_port, plugged
 _STX = b"\x02"
 _ENDS = bytes.maketrans(b"\n\x03", b"\r\r")
 _LONGEST = 4096
+_ECI = re.compile(r"^(?:\\[0-9]{6})+")
 _KEPT_CONTROLS = "\x1d\x1e\x04"  # FNC1 (GS), and RS and EOT of ISO 15434 messages
 
 SYMBOLOGIES = {
@@ -95,6 +99,7 @@ class Codec:
         aim = ""
         if text[:1] == "]" and text[1:3].isascii() and text[1:2].isalpha() and text[2:3].isalnum():
             aim, text = text[1:3], text[3:]
+        text = _ECI.sub("", text)
         return Scan(text, aim) if text.strip() else None
 
 

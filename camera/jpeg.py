@@ -12,7 +12,8 @@ import re
 LIMIT = 16 * 1024 * 1024
 """No picture is larger: whatever claims to be is noise."""
 
-_SOI, _EOI, _SOS, _DQT, _DHT, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0x01
+_SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0x01
+_BASELINE = {0xC0, 0xC1}
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _START = b"\xff\xd8\xff"
 # Within a scan FF 00 is a byte of data, FF D0-D7 restarts it and FF FF fills: only others end it.
@@ -64,6 +65,9 @@ class _Walk:
         self._quantizers: set[int] = set()
         self._wanted: set[int] = set()
         self.size = (0, 0)
+        self.plain = True
+        """One scan from the first line to the last, without restart marks."""
+        self.scan_end = 0
 
     def end(self, data: bytearray) -> int | None:
         """The offset just after EOI; None while more bytes are needed. Raises `BrokenJpegError`."""
@@ -74,6 +78,7 @@ class _Walk:
                     self._at = max(self._at, len(data) - 1)  # an FF may be its last byte
                     return None
                 self._at, self._in_scan = found.start(), False
+                self.scan_end = self._at
             if len(data) < self._at + 2:
                 return None
             if data[self._at] != 0xFF:
@@ -109,6 +114,7 @@ class _Walk:
             _must(self.size == (0, 0) and len(body) >= 6 and len(body) == 6 + 3 * body[5])
             self.size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
             self._wanted = set(body[8::3])
+            self.plain = self.plain and code in _BASELINE
         elif code == _DQT:
             while body:
                 precision, number = body[0] >> 4, body[0] & 15
@@ -122,8 +128,11 @@ class _Walk:
                 _must(body[0] & 0xEC == 0 and 17 < size <= len(body))
                 self._has_tables = True
                 body = body[size:]
+        elif code == _DRI:
+            self.plain = self.plain and not any(body)
         elif code == _SOS:
             _must(len(body) >= 6 and len(body) == 4 + 2 * body[0])
+            self.plain = self.plain and not self._scan_at
             self._scan_at = self._scan_at or self._at
             self._in_scan = True
 
@@ -184,21 +193,32 @@ def only_picture(data: bytes, limit: int = LIMIT) -> bytes:
 
     Raises `BrokenJpegError` (a `ValueError`) when it is not whole.
     """
-    whole, _ = _one(data, limit)
-    return whole
+    buffer = bytearray(data[:limit])
+    while buffer.startswith(_START[:2] * 2):  # some cameras begin twice
+        del buffer[:2]
+    walk, end = _walked(buffer)
+    return walk.picture(buffer, end)
+
+
+def plain_scan_end(jpeg: bytes) -> int | None:
+    """Where the only scan of a picture ends; None when it has several, or restart marks, at which
+    a decoder begins anew. Raises `BrokenJpegError`.
+    """
+    walk = _walked(bytearray(jpeg))[0]
+    return walk.scan_end if walk.plain else None
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:
     """Width and height in pixels, from the headers. Raises `BrokenJpegError`."""
-    _, size = _one(jpeg, len(jpeg))
-    return size
+    return _walked(bytearray(jpeg))[0].size
 
 
-def _one(data: bytes, limit: int) -> tuple[bytes, tuple[int, int]]:
-    if not data.startswith(_START):
+def _walked(buffer: bytearray) -> tuple[_Walk, int]:
+    """The walk over the picture that begins here, and where it ends."""
+    if not buffer.startswith(_START):
         raise BrokenJpegError("does not begin as a picture")
-    buffer, walk = bytearray(data[:limit]), _Walk()
+    walk = _Walk()
     end = walk.end(buffer)
     if end is None:
         raise BrokenJpegError("cut short")
-    return walk.picture(buffer, end), walk.size
+    return walk, end

@@ -1,13 +1,14 @@
 """A member's portrait out of a camera's picture: upright, 3:4, and nothing but the picture.
 
 The one rule: only pixels leave here. EXIF (place, time, maker), comments and colour profiles stay
-behind, and a picture that does not decode to its last line is refused.
+behind, and a picture that does not decode to its last line is refused, also when only bytes in the
+middle are missing.
 """
 
 import io
 import struct
 
-from camera.jpeg import size_of
+from camera.jpeg import plain_scan_end, size_of
 
 MAX_PIXELS = 50_000_000
 """A larger picture is refused before anything is unpacked."""
@@ -37,6 +38,8 @@ def portrait(jpeg: bytes) -> bytes:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, SyntaxError, struct.error, LookupError, TypeError) as error:
         raise ValueError(f"not a picture: {error}") from error
+    if not _is_whole(jpeg):
+        raise ValueError("a part of it is missing")
     unit = min(upright.width // 3, upright.height // 4)
     if unit == 0:
         raise ValueError(f"{width} x {height} is too small for a portrait")
@@ -52,3 +55,35 @@ def portrait(jpeg: bytes) -> bytes:
         if out.tell() <= MOST_BYTES:
             break
     return out.getvalue()
+
+
+_ENOUGH = 8
+"""Bytes that a decoder reads ahead of what it needs."""
+_END = 64
+"""Bytes at the end without which no picture is whole; some cameras pad it with a few."""
+
+
+def _is_whole(jpeg: bytes) -> bool:
+    """Whether its data are used up exactly when its last line is there.
+
+    A decoder that meets the end too early, or finds more than it needs, fills up in silence: half
+    a face on grey. Without the mark of the end it says that it lacks bytes. So it must be content
+    with all of the data, and must not be content with less. (Of a picture in several scans, or with
+    restart marks, which is mended at each of them, this says nothing.)
+    """
+    end = plain_scan_end(jpeg)
+    if end is None:
+        return True
+    whole = jpeg[:end]
+    return _is_content(whole + bytes(_ENOUGH)) and not _is_content(whole[:-_END])
+
+
+def _is_content(jpeg: bytes) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+            picture.load()
+    except (OSError, SyntaxError, struct.error, LookupError, TypeError):
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""A label from the fact to the paper: written down, looked at once more, printed.
+"""A label from the fact to the paper: written down, weighed once more, printed.
 
 The one rule: the fact is on disk before the label comes out, and a fact whose label did not come
 out is voided.
@@ -6,14 +6,14 @@ out is voided.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from devices import DeviceError
 from devices.contained import contained
 from durable.errors import StoreFull
 from kiosk.ticket import Action, Ticket
-from printer import Label, NotPrinted, Printer
+from printer import Label, NotPrinted, Printer, Still, Withdrawn
 from store import Store
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ class Problem:
     params: Mapping[str, str] = field(default_factory=dict)
 
 
-class WeightChanged(Exception):
-    """The pan no longer held what the label said; nothing was printed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Issuer:
     store: Store
@@ -40,14 +36,16 @@ class Issuer:
     print_s: float
     """A printer that has not answered by then may or may not have printed."""
 
-    async def issue(self, ticket: Ticket, label: Label, still: Callable[[], bool]) -> None:
-        """Return when the label is out. Raises `NotPrinted`, `StoreFull` or `WeightChanged`."""
+    async def issue(self, ticket: Ticket, label: Label, still: Still) -> None:
+        """Return when the label is out. Raises `NotPrinted`, `StoreFull`, or `Withdrawn` when the
+        pan no longer holds what it says.
+        """
         await self._put(ticket, "print")
-        if not still():
-            await self._void(ticket, "the weight changed")
-            raise WeightChanged
         try:
-            await self._print(label)
+            await self._print(label, still)
+        except Withdrawn:
+            await self._void(ticket, "the weight changed")
+            raise
         except NotPrinted as failure:
             await self._void(ticket, failure.key if failure.sure else f"{failure.key} (not sure)")
             raise
@@ -70,12 +68,14 @@ class Issuer:
         await self._put(ticket, "reprint")
         await self._print(label)
 
-    async def _print(self, label: Label) -> None:
-        """Raises `NotPrinted` whatever happened: a bug in a driver must not stop the scale."""
+    async def _print(self, label: Label, still: Still | None = None) -> None:
+        """Raises `Withdrawn`, or `NotPrinted` whatever happened: a bug in a driver must not stop
+        the scale.
+        """
         try:
             async with asyncio.timeout(self.print_s):
-                await contained(lambda: self.printer.print(label))
-        except NotPrinted:
+                await contained(lambda: self.printer.print(label, still))
+        except (NotPrinted, Withdrawn):
             raise
         except TimeoutError as error:
             raise NotPrinted("device.silent", sure=False) from error

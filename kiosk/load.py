@@ -35,7 +35,7 @@ def load_of(weight: Weight | None) -> Load:
     grams = weight.grams
     if weight.under or (grams is not None and grams < 0):
         return Load(Pan.UNDER)
-    if weight.stable is False:
+    if weight.stable is not True:  # None: the scale does not say, and nobody has waited yet
         return Load(Pan.MOVING)
     if grams is None:
         return Load(Pan.UNKNOWN)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from badge_reader import BadgeReader
 from camera import Camera
 from devices import Absent, Device
-from printer import Label, NotPrinted, Printer
+from printer import Label, NotPrinted, Printer, Still
 from scale import Scale
 
 D = TypeVar("D", bound=Device)
@@ -32,7 +32,7 @@ class MissingScale(_Missing, Scale):
 
 
 class MissingPrinter(_Missing, Printer):
-    async def print(self, label: Label) -> None:  # noqa: ARG002 (the family's name for it)
+    async def print(self, label: Label, still: Still | None = None) -> None:  # noqa: ARG002
         raise NotPrinted("device.missing_library", sure=True)
 
     def preview(self, label: Label) -> bytes:  # noqa: ARG002 (likewise)

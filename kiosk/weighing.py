@@ -6,7 +6,6 @@ fact is on disk before the label comes out, and a label that did not come out sa
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from typing import NamedTuple
 from devices import DeviceError, Value
 from devices.contained import contained
 from durable.errors import StoreFull
-from kiosk.issue import Issuer, Problem, WeightChanged
+from kiosk.issue import Issuer, Problem
 from kiosk.load import Load, Pan, load_of
 from kiosk.missing import printer_of, scale_of
 from kiosk.screen import Screen, Timer, trouble
@@ -24,15 +23,13 @@ from kiosk.station import Station
 from kiosk.ticket import Ticket, make
 from kiosk.weighing_page import WeighingPage
 from mqtt.messages import Product
-from printer import Label, NotPrinted, Paper, Printer
-from scale import Tares, Zeroes
+from printer import Label, NotPrinted, Paper, Printer, Withdrawn
+from scale import Tares, Weight, Zeroes
 from store.nomenclature import LabelRefused
 
 log = logging.getLogger(__name__)
 
 
-FRESH_S = 2.0
-"""A reading older than this is not printed."""
 PRINT_S = 20.0
 
 
@@ -199,13 +196,19 @@ class Weighing(Screen[WeighingPage]):
 
     @property
     def _tare_shown(self) -> int:
-        """The container's tare, or else the product's usual packaging."""
-        return self._tare_g or (self._product.tare_g if self._product else 0)
+        """The container's tare, or else the product's usual packaging; neither under a tare which
+        the scale holds by itself, because what it shows is net already.
+        """
+        return self._tare_g or self._packaging_g
+
+    @property
+    def _packaging_g(self) -> int:
+        return self._product.tare_g if self._product and not self._is_net else 0
 
     def _net(self, load: Load) -> int | None:
-        if load.grams is None or load.pan is Pan.EMPTY or self._tare_g or self._product is None:
+        if load.grams is None or load.pan is Pan.EMPTY or self._tare_g:
             return load.grams
-        return load.grams - self._product.tare_g
+        return load.grams - self._packaging_g
 
     @property
     def _is_net(self) -> bool | None:
@@ -231,7 +234,7 @@ class Weighing(Screen[WeighingPage]):
         if self._printed and not self._reprinted and net == self._printed[0].net_g:
             can.add("reprint")  # another load is not given this one's label
         idle = state not in ("take", "not_printed", "over", "scale_absent", "scale_failing")
-        if idle and not self._tare_g and isinstance(self._scale, Tares):
+        if idle and not self._tare_g and not self._is_net and isinstance(self._scale, Tares):
             can.add("tare")
         if state == "below_zero" and isinstance(self._scale, Zeroes):
             can.add("zero")
@@ -338,9 +341,10 @@ class Weighing(Screen[WeighingPage]):
 
     def _start(self) -> None:
         """Everything about the label is decided here, of what the screen shows now."""
-        load = load_of(self._scale.reading.get())
+        reading = self._scale.reading.get()
+        load = load_of(reading)
         net = self._net(load)
-        if self._product is None or load.pan is not Pan.LOADED or net is None:
+        if self._product is None or reading is None or load.pan is not Pan.LOADED or net is None:
             return
         try:
             ticket = self._ticket(self._product, net)
@@ -349,12 +353,12 @@ class Weighing(Screen[WeighingPage]):
         label = ticket.label(self.station, old_prices=self._old_prices())
         self._problem, self._attempt, self._printing = None, ticket, True
         assert self._group is not None
-        self._group.create_task(self._issue(ticket, label, load))
+        self._group.create_task(self._issue(ticket, label, reading))
 
-    async def _issue(self, ticket: Ticket, label: Label, load: Load) -> None:
+    async def _issue(self, ticket: Ticket, label: Label, weighed: Weight) -> None:
         try:
-            await self._issuer.issue(ticket, label, lambda: self._still(load))
-        except WeightChanged:
+            await self._issuer.issue(ticket, label, lambda: self._still(weighed))
+        except Withdrawn:
             self._attempt = None
         except StoreFull as full:
             self._fail(Problem(full.key, params=full.params))
@@ -387,12 +391,13 @@ class Weighing(Screen[WeighingPage]):
             self._printing = False
             self._refresh()
 
-    def _still(self, load: Load) -> bool:
-        """Whether the pan holds what the label says, by a reading of this moment."""
-        reading = self._scale.reading.get()
-        if reading is None or time.monotonic() - reading.at > FRESH_S:
+    async def _still(self, weighed: Weight) -> bool:
+        """Asked inside the printer's work, which a bug in the scale's driver must not end."""
+        try:
+            return await contained(lambda: self._scale.confirmed(weighed)) is True
+        except Exception:
+            log.exception("%s: confirming a weight", self._scale.name)
             return False
-        return load_of(reading) == load
 
     def _fail(self, problem: Problem) -> None:
         self._problem = problem

@@ -5,11 +5,15 @@ that may not have come out says so.
 """
 
 from abc import abstractmethod
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from devices import Device, Reading
 from devices.errors import as_text
 from printer.label import Label
+
+Still = Callable[[], Awaitable[bool]]
+"""Asked directly before a label's first byte leaves: whether it is still true."""
 
 
 class Paper(StrEnum):
@@ -31,14 +35,22 @@ class NotPrinted(Exception):
         super().__init__(f"{self.key} ({'sure' if sure else 'may have come out'})")
 
 
+class Withdrawn(Exception):
+    """The label was no longer true when its turn came: nothing was sent."""
+
+
 class Printer(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.paper: Reading[Paper] = Reading(Paper.UNKNOWN, Paper)
 
     @abstractmethod
-    async def print(self, label: Label) -> None:
-        """Print one label and return when it is out. One at a time; raises `NotPrinted`."""
+    async def print(self, label: Label, still: Still | None = None) -> None:
+        """Print one label and return when it is out. One at a time.
+
+        `still` is asked when all else is ready: after the queue, the printer's condition and the
+        encoding. Raises `NotPrinted`, or `Withdrawn` when `still` says no.
+        """
 
     @abstractmethod
     def preview(self, label: Label) -> bytes:

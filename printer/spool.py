@@ -18,7 +18,7 @@ from devices.ports import Line, Port, node, open_port, plugged
 from printer.label import Label
 from printer.language import SILENT, Condition, Finished, Language, Reply, Told
 from printer.layout import HEIGHT_MM
-from printer.printer import NotPrinted, Paper, Printer
+from printer.printer import NotPrinted, Paper, Printer, Still, Withdrawn
 
 POLL = 2.0
 """Seconds between two looks at an idle printer."""
@@ -39,8 +39,9 @@ _BLANK = Label("", "", "", "", "0000000000000", "", "", "")
 
 
 class _Job:
-    def __init__(self, label: Label) -> None:
+    def __init__(self, label: Label, still: Still | None) -> None:
         self.label = label
+        self.still = still
         self.result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -52,9 +53,20 @@ class _Job:
         if not self.settled:
             self.result.set_result(None)
 
-    def failed(self, failure: NotPrinted) -> None:
+    def failed(self, failure: NotPrinted | Withdrawn) -> None:
         if not self.settled:
             self.result.set_exception(failure)
+
+
+class _Memory:
+    """What a printer has shown of itself in the daemon's life, over all connections."""
+
+    says_finished = False
+    """It has said once that a label is out: one of which it does not say so is in doubt."""
+    made_again = False
+    """The connection was made again, perhaps because somebody switched the printer off and on, and
+    no label was sent since: the first one is in doubt unless the printer says that it is out.
+    """
 
 
 class SpooledPrinter(Printer):
@@ -72,6 +84,7 @@ class SpooledPrinter(Printer):
         """As last shown."""
         self._torn = False
         """A job was sent, and the printer may still be waiting for the rest of it."""
+        self._memory = _Memory()
 
     async def plugged(self) -> None:
         await plugged(self._port)
@@ -82,15 +95,15 @@ class SpooledPrinter(Printer):
     def preview(self, label: Label) -> bytes:
         return self._language.preview(label)
 
-    async def print(self, label: Label) -> None:
-        """Print one label and return when it is out; callers wait for their turn.
+    async def print(self, label: Label, still: Still | None = None) -> None:
+        """As `Printer.print`; callers wait for their turn.
 
         A caller that is cancelled before its turn prints nothing; after that, the label comes
-        out whole all the same. Raises `NotPrinted`.
+        out whole all the same.
         """
         if not self._running:
             raise NotPrinted("printer.absent", sure=True)
-        job = _Job(label)
+        job = _Job(label, still)
         self._jobs.append(job)
         self._news.set()
         await job.result
@@ -102,7 +115,7 @@ class SpooledPrinter(Printer):
             async with open_port(self._port, self._line) as port:
                 self._running = True
                 greeting = self._language.begin()
-                talk = _Talk(port, self._language, self._show)
+                talk = _Talk(port, self._language, self._show, self._memory)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(talk.listen(), name=f"{self.name} listens")
                     group.create_task(self._serve(port, talk, greeting), name=f"{self.name} serves")
@@ -110,6 +123,7 @@ class SpooledPrinter(Printer):
             raise self._why(failures.exceptions[0]) from None
         finally:
             self._running = False
+            self._memory.made_again = True
             while self._jobs:
                 key = self._condition.trouble or "printer.lost"
                 self._jobs.popleft().failed(NotPrinted(key, sure=True))
@@ -168,9 +182,9 @@ class SpooledPrinter(Printer):
         if job.settled:
             return
         try:
-            data = await asyncio.to_thread(self._language.encode, job.label)
-            if self._torn:
-                data = self._language.mend() + data
+            data = await self._ready(job)
+            if data is None:
+                return
             sent = asyncio.get_running_loop().time() + self._sending(len(data))
             self._torn = True
             talk.expect_finished()
@@ -188,6 +202,14 @@ class SpooledPrinter(Printer):
         else:
             job.printed()
             self._torn = False
+
+    async def _ready(self, job: _Job) -> bytes | None:
+        """What is sent; None when the label has become untrue meanwhile."""
+        data = await asyncio.to_thread(self._language.encode, job.label)
+        if job.still is not None and not await job.still():
+            job.failed(Withdrawn())
+            return None
+        return self._language.mend() + data if self._torn else data
 
     def _sending(self, size: int) -> float:
         """Seconds that a serial line takes for so many bytes."""
@@ -227,15 +249,16 @@ def _serial(port: str) -> bool:
 class _Talk:
     """Questions to the printer, and what it says, asked or not, on one connection."""
 
-    def __init__(self, port: Port, language: Language, show: Callable[[Condition], None]) -> None:
+    def __init__(
+        self, port: Port, language: Language, show: Callable[[Condition], None], memory: _Memory
+    ) -> None:
         self._port = port
         self._language = language
         self._show = show
+        self._memory = memory
         self._reply: asyncio.Future[bytes] | None = None
         self._owed = 0
         """Jobs sent that it has not said to be finished."""
-        self._says_finished = False
-        """It has said so once: a job of which it does not say it is in doubt."""
         self._said_in_job = False
         """It has said so since the newest job was sent, be it of one before."""
         self._unanswered = False
@@ -255,7 +278,7 @@ class _Talk:
                         self.told = True
                         self._show(condition)
                     case Finished() if self._owed:
-                        self._says_finished = self._said_in_job = True
+                        self._memory.says_finished = self._said_in_job = True
                         self._owed -= 1
                         if not self._owed:
                             self._finished.set()
@@ -303,9 +326,9 @@ class _Talk:
 
     def forget_finished(self) -> bool:
         """Expect no more of the jobs sent. False when it ought to have said that they are out."""
-        lost = self._says_finished and not self._said_in_job
-        self._owed, self._says_finished = 0, self._said_in_job
-        return not lost
+        says = self._memory.says_finished or self._memory.made_again
+        self._owed, self._memory.made_again = 0, False
+        return self._said_in_job or not says
 
     async def finished(self, timeout: float) -> bool:
         """Whether all jobs have been said to be finished within so many seconds."""

@@ -3,10 +3,12 @@
 The one rule: a number is shown only while the scale keeps answering it. A condition, a doubtful
 frame or silence takes it away; a late answer is never taken for the next request's.
 
-The protocol numbers nothing and protects nothing beyond parity. So: one request in flight, input
-thrown away before each, a pause after a missed answer long enough for a late one to pass, and a
-weight is believed only in the shape (length and place of the point) that this scale's weights
-have, because a lost character changes the shape. Zero and tare happen only when a person asks.
+The protocol numbers nothing and protects nothing beyond parity. So: one request in flight, and
+input thrown away before each. After a missed answer no weight is believed until the scale has
+repeated a word in echo mode, which shows that all older answers have come, or until the line has
+been silent for longer than any answer takes. A weight is believed only in the shape (length and
+place of the point) that this scale's weights have, because a lost character changes the shape, and
+is steady when it was given twice (`scale.steady`). Zero and tare happen only when a person asks.
 
 At the rate that a shop's screen wants, being woken is what costs the processor. So an answer is
 picked up when the line has had the time to carry it, not byte by byte; and while the load rests,
@@ -24,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from devices import DeviceError, Lost, Refused
 from devices.ports import Line, Port, node, open_port, plugged
+from scale.steady import Steady
 from scale.toledo_wire import (
     CLEAR_TARE,
     DECIMALS,
@@ -57,6 +60,12 @@ _EXCHANGE = 10 * 10
 """Bits on the line from the request to the end of the longest answer, and one byte's time more."""
 _SETTLED = 1.0
 """The weight changes until it has been the same for this long."""
+_WORD = b"hello"
+_NOISY = 20.0
+"""Seconds after which a line that never rests is given up."""
+_LATEST = 1.5
+"""Seconds: no answer comes later. Boxes that carry a serial line over a network delay some by more
+than a second."""
 
 
 class ToledoSettings(BaseModel):
@@ -152,11 +161,13 @@ class _Polling:
         self._shape = Shape(scale.settings.unit)
         self._misses = 0
         self._doubts = 0
-        self._changed_at = 0.0
+        self._steady = Steady()
         self._heard = b""
         """All bytes of the last exchange that meant something."""
 
     async def forever(self) -> None:
+        # An answer to whoever asked before may still be on its way.
+        await self._catch_up()
         while True:
             while self._orders:
                 # It leaves the queue last: what interrupts it then still finds it, and says so.
@@ -171,9 +182,10 @@ class _Polling:
     @property
     def _settled(self) -> bool:
         """The last answer gave the weight that is shown, and it has been the same for a while."""
-        if self._doubts or self._scale.reading.get() is None:
+        since = self._steady.settled_since
+        if self._doubts or since is None:
             return False
-        return asyncio.get_running_loop().time() - self._changed_at > _SETTLED
+        return asyncio.get_running_loop().time() - since > _SETTLED
 
     async def _watch(self) -> Event | None:
         """Ask for the weight until another answer comes, or an order; then as `_ask`."""
@@ -253,28 +265,55 @@ class _Polling:
 
     def _found(self, weight: Weight) -> None:
         scale = self._scale
-        before = scale.reading.get()
-        if before is None:
+        if scale.reading.get() is None:
             scale.is_up()
-        if weight != before:
-            self._changed_at = asyncio.get_running_loop().time()
-        scale.reading.set(weight)
         self._misses = self._doubts = 0
+        shown = self._steady.take(weight, asyncio.get_running_loop().time())
+        if shown is not None:
+            scale.reading.set(shown)
 
     async def _missed(self) -> None:
-        """No weight that can be shown: say so, and let a late answer pass before asking again."""
-        self._scale.reading.set(None)
-        self._doubts = 0
+        """No weight that can be shown: say so, and let late answers pass before asking again."""
+        self._nothing_known()
         self._misses += 1
         if self._misses >= _MISSES:
             raise Lost("device.silent")
-        # A probe that died halfway leaves the scale in echo mode, where it never weighs.
-        await _exchange(self._port, ECHO_OFF, self._timeout, lambda _: False)
+        await self._catch_up()
+
+    def _nothing_known(self) -> None:
+        self._scale.reading.set(None)
+        self._steady.forget()
+        self._doubts = 0
+
+    async def _catch_up(self) -> None:
+        """Return when what comes next is the answer to what is asked next.
+
+        Answers come in the order of their requests: before a word that the scale repeats, all older
+        ones have come. One that does not repeat it has to be silent for a while.
+        """
+        codec, events = Codec(), list[Event]()
+        self._port.discard()
+        try:
+            async with asyncio.timeout(_NOISY):
+                await self._port.write(ECHO_ON + _WORD)
+                while not _repeated(events) and (heard := await self._heard_soon()):
+                    events = (events + codec.feed(heard))[-64:]
+        except TimeoutError:
+            raise Lost("device.silent") from None
+        await _exchange(self._port, ECHO_OFF, self._timeout, _left_echo)
+
+    async def _heard_soon(self) -> bytes:
+        """What comes next; b"" when nothing more can come."""
+        try:
+            async with asyncio.timeout(_LATEST):
+                return await self._port.read()
+        except TimeoutError:
+            return b""
 
     async def _obey(self, order: _Order) -> None:
         if order.done.done():  # whoever asked has gone
             return
-        self._scale.reading.set(None)  # what was shown is about to mean something else
+        self._nothing_known()  # what was shown is about to mean something else
         timeout = self._timeout + _COMMAND_EXTRA
         event = await self._ask(order.request, timeout, (Status,))
         key = order.refusal(event.flags) if isinstance(event, Status) else "device.silent"
@@ -304,21 +343,24 @@ def _why_not_cleared(flags: Flags) -> str:
     return "scale.tare_kept" if Flags.NET in flags else ""
 
 
+def _repeated(events: list[Event]) -> bool:
+    said = b"".join(event.data for event in events if isinstance(event, Echoed))
+    return Echo(on=True) in events and said.endswith(_WORD)
+
+
+def _left_echo(events: list[Event]) -> bool:
+    return Echo(on=False) in events
+
+
 async def identify(port: Port, timeout: float = 0.5) -> bool:
     """Whether an 8217 is at the other end: it repeats a word in echo mode, then leaves that mode.
 
     Raises `Lost` when the port goes. Send this only where a stray "Ehello" does no harm.
     """
-    word = b"hello"
-
-    def repeated(events: list[Event]) -> bool:
-        said = b"".join(event.data for event in events if isinstance(event, Echoed))
-        return Echo(on=True) in events and said == word
-
     try:
-        return await _exchange(port, ECHO_ON + word, timeout, repeated)
+        return await _exchange(port, ECHO_ON + _WORD, timeout, _repeated)
     finally:
-        await _exchange(port, ECHO_OFF, timeout, lambda events: Echo(on=False) in events)
+        await _exchange(port, ECHO_OFF, timeout, _left_echo)
 
 
 async def _exchange(

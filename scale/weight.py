@@ -4,6 +4,7 @@ The one rule: unknown beats stale beats wrong. A condition (moving, over, under)
 silence makes the reading None, and nothing is ever turned into 0.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,6 +15,9 @@ from typing import Protocol, runtime_checkable
 from devices import Device, Reading
 from devices.errors import NonsenseError, expect
 
+CONFIRM_S = 0.5
+"""A scale that has not answered twice within this is not asked any longer."""
+_LOOK_S = 0.005
 _GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "lb": Decimal("453.59237")}
 _DIGITS = 12
 """A number with more before or behind the point is no weight."""
@@ -66,6 +70,25 @@ class Scale(Device):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.reading: Reading[Weight | None] = Reading(None, Weight, NoneType)
+
+    async def confirmed(self, weight: Weight) -> bool:
+        """Whether the scale, asked once more from now on, says this very weight again.
+
+        False also when it does not answer within half a second. The first answer that comes after
+        the call may be to a question from before it, so there have to be two.
+        """
+        end = time.monotonic() + CONFIRM_S
+        newest, answers = time.monotonic(), 0
+        while answers < 2:
+            reading = self.reading.get()
+            if reading != weight or time.monotonic() > end:
+                return False
+            assert reading is not None
+            if reading.at > newest:
+                newest, answers = reading.at, answers + 1
+            else:
+                await asyncio.sleep(_LOOK_S)
+        return True
 
 
 @runtime_checkable

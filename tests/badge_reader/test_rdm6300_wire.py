@@ -54,6 +54,41 @@ def test_a_good_frame_is_found_after_any_garbage(garbage: bytes) -> None:
     assert feed([garbage + GOOD])[-1] == CARD
 
 
+def one_byte(uid: bytes) -> bytes:
+    """With the checksum as it is: any byte, also one that begins or ends a frame."""
+    checksum = 0
+    for byte in uid:
+        checksum ^= byte
+    return b"\x02" + uid.hex().upper().encode() + bytes([checksum]) + b"\x03"
+
+
+@given(st.binary(min_size=5, max_size=5), st.integers(1, 13))
+def test_a_checksum_of_one_byte_is_read_too(uid: bytes, cut: int) -> None:
+    frame = one_byte(uid)
+    event = Card(uid) if any(uid) else Malformed("zero")
+    for chunks in ([frame], [frame[:cut], frame[cut:]], [bytes([byte]) for byte in frame]):
+        assert feed(chunks) == [event]
+        assert feed([*chunks, GOOD]) == [event, CARD]
+
+
+@pytest.mark.parametrize("checksum", [0x02, 0x03, 0x0D, 0x30, 0x41])
+def test_a_checksum_may_be_any_byte(checksum: int) -> None:
+    uid = bytes([1, 2, 3, 4, 1 ^ 2 ^ 3 ^ 4 ^ checksum])
+    assert feed([one_byte(uid)]) == [Card(uid)]
+    assert feed([bytes([byte]) for byte in one_byte(uid)]) == [Card(uid)]
+
+
+def test_a_captured_frame_with_such_a_checksum() -> None:
+    frame = bytes.fromhex("02 30 31 31 34 41 45 33 42 42 43 3C 03")
+    assert feed([frame]) == [Card(bytes.fromhex("0114AE3BBC"))]
+
+
+def test_nothing_but_zeros_is_no_card() -> None:
+    """A reader near a motor invents it, with a right checksum."""
+    for zeros in (b"0" * 12, b"0" * 10 + b"\0"):
+        assert feed([b"\x02" + zeros + b"\x03"]) == [Malformed("zero")]
+
+
 @given(st.integers(0, 13), st.integers(1, 255))
 def test_one_wrong_byte_never_makes_another_card(at: int, flip: int) -> None:
     damaged = bytearray(GOOD)

@@ -106,3 +106,18 @@ def test_decoding_asks_for_what_it_needs() -> None:
     assert decode({"hex": ""}) == {"kind": "incomplete"}
     with pytest.raises(ValueError, match="hex"):
         decode({})
+
+
+@pytest.mark.parametrize("before", [b"", b"]Q1", b"\x02"])
+def test_the_alphabet_of_a_qr_code_is_no_part_of_its_text(before: bytes) -> None:
+    """An ECI, which a GM60 puts in front: UTF-8 is number 26."""
+    for eci in (rb"\000026", rb"\000026\000003"):
+        assert [scan.text for scan in feed([before + eci + b"0420001234004\r"])] == [
+            "0420001234004"
+        ]
+
+
+def test_a_backslash_is_not_always_an_eci() -> None:
+    for text in (rb"\00002", rb"C:\000026", rb"\000026"):
+        expected = [] if text == rb"\000026" else [text.decode()]
+        assert [scan.text for scan in feed([text + b"\r"])] == expected

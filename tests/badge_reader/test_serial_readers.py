@@ -91,6 +91,27 @@ async def test_a_flood_of_garbage_neither_stops_nor_fools_the_reader(tmp_path: P
     assert {badge.raw for badge in badges} == {CARD}
 
 
+async def test_bytes_that_are_no_badge_leave_a_trace_until_one_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator = Rdm6300Simulator()
+    reader = Rdm6300Reader("entrance", Rdm6300Settings(port=str(tmp_path / "rfid")))
+    async with PtyHost(tmp_path / "rfid", simulator), kept(reader), listening(reader) as badges:
+        await up(reader)
+        for _ in range(3):
+            simulator.say(b"\x020A007734F9B1\x03")
+        await until(lambda: reader.health.get().key == "reader.garbled")
+        assert reader.health.get().params == {"error": "checksum", "bytes": "14: 02 … 31 03"}
+        simulator.say(b"\x02" + b"0" * 12 + b"\x03")
+        await until(lambda: reader.health.get().params["error"] == "zero")
+        assert badges == []
+        simulator.present(CARD)
+        await until(lambda: badges)
+        assert reader.health.get().key == ""
+    lines = [line.getMessage() for line in caplog.records if "no badge" in line.getMessage()]
+    assert lines == ["entrance: bytes that are no badge (checksum; 14: 02 … 31 03)"]
+
+
 async def test_a_scanner_on_the_network(tmp_path: Path) -> None:
     simulator = ScannerSimulator()
     async with TcpHost(simulator) as host:

@@ -84,6 +84,14 @@ class TestEveryShapeOfPicture:
         assert only_picture(jpeg + b"\0" * 5000) == jpeg
 
 
+@pytest.mark.parametrize("starts", [2, 3])
+def test_a_doubled_start_is_one_start(starts: int) -> None:
+    jpeg = picture()
+    doubled = jpeg[:2] * starts + jpeg[2:]
+    assert only_picture(doubled) == jpeg
+    assert JpegSplitter().feed(doubled) == [jpeg]
+
+
 def test_missing_tables_are_put_in() -> None:
     jpeg = picture()
     bare = without_tables(jpeg)

@@ -7,7 +7,7 @@ from support.screens import Bench, come, running, settle, until
 
 from kiosk.weighing import Weighing
 from kiosk.weighing_page import WeighingPage
-from printer import Label, NotPrinted
+from printer import Label, NotPrinted, Still
 
 
 async def page(screen: Weighing) -> WeighingPage:
@@ -40,7 +40,8 @@ async def test_a_price_goes_with_the_weight_while_the_label_comes_out(
 ) -> None:
     asked, print_it = asyncio.Event(), made.printer.print
 
-    async def slowly(label: Label) -> None:
+    async def slowly(label: Label, still: Still) -> None:
+        assert await still()
         asked.set()
         await print_it(label)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -25,6 +25,23 @@ from scale.simulate import Toledo8217Simulator
 from scale.toledo import Toledo8217, ToledoSettings
 
 
+class Unhurried(EscposSimulator):
+    """A printer behind a slow print server: all that it says comes later."""
+
+    delay = 0.0
+
+    def attach(self, send: Callable[[bytes], None]) -> None:
+        super().attach(send)
+        self.send = send
+
+    def feed(self, data: bytes) -> bytes:
+        answer = super().feed(data)
+        if not self.delay:
+            return answer
+        asyncio.get_running_loop().call_later(self.delay, self.send, answer)
+        return b""
+
+
 class Shop:
     """One station with a real driver of each family, and the world they look at."""
 
@@ -34,7 +51,7 @@ class Shop:
         self.scale_plug = PtyHost(folder / "balance", self.scale, baud=9600)
         self.reader = ScannerSimulator()
         self.reader_plug = PtyHost(folder / "lecteur", self.reader)
-        self.printer = EscposSimulator()
+        self.printer = Unhurried()
         self.printer_plug = TcpHost(self.printer)
         self.camera = MjpegSimulator(fps=25)
 
@@ -103,6 +120,26 @@ async def test_a_jar_is_weighed_and_labelled(shop: Shop) -> None:
     assert shop.scale.tare == 0
     (fact,) = await shop.made.facts("label")
     assert (fact["net_g"], fact["tare_g"]) == (500, 126)
+
+
+@pytest.mark.parametrize("instead", [0, 20, 900, "moving", "silent"])
+async def test_a_load_taken_away_while_the_printer_is_asked_has_no_label(
+    shop: Shop, instead: int | str
+) -> None:
+    shop.scale.load = 482
+    await state(shop.weighing, "pick")
+    shop.weighing.tap("pick", "104")
+    await state(shop.weighing, "ready")
+    shop.printer.delay = 0.3
+    shop.weighing.tap("print")
+    await state(shop.weighing, "printing")
+    if isinstance(instead, int):
+        shop.scale.load = instead
+    else:
+        setattr(shop.scale, instead, True)
+    await until(shop.weighing.page, lambda page: page.state != "printing", within=20)
+    assert shop.printer.count == 0
+    assert [fact["action"] for fact in await shop.made.facts("label")] == ["print", "void"]
 
 
 async def test_the_scale_is_unplugged_and_comes_back(shop: Shop) -> None:

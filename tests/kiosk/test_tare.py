@@ -65,3 +65,35 @@ async def test_cancel_forgets_product_and_tare(screen: Weighing, made: Bench) ->
     screen.tap("cancel")
     page = await come(screen, "pick")
     assert (page.product, page.tare_g, made.scale.held) == (None, 0, 0)
+
+
+async def test_the_scales_own_tare_is_not_taken_off_again(screen: Weighing, made: Bench) -> None:
+    """Somebody pressed the scale's own tare key, or the station restarted under its tare."""
+    made.scale.held = 100
+    screen.tap("pick", "530")  # whose usual packaging weighs 6 g
+    made.scale.put(600)
+    page = await come(screen, "ready")
+    assert (page.grams, page.tare_g) == (500, 0)
+    screen.tap("print")
+    await come(screen, "take")
+    (fact,) = await made.facts("label")
+    assert (fact["net_g"], fact["tare_g"]) == (500, 0)
+
+
+async def test_a_container_is_not_tared_on_top_of_the_scales_own_tare(
+    screen: Weighing, made: Bench
+) -> None:
+    """The label would name only one of the two."""
+    made.scale.held = 100
+    made.scale.put(226)
+    page = await come(screen, "pick")
+    assert ("tare" in page.can, "cancel" in page.can) == (False, True)
+    screen.tap("tare")
+    await settle()
+    assert (screen.page.get().tare_g, made.scale.held) == (0, 100)
+    screen.tap("cancel")
+    await settle()
+    assert made.scale.held == 0
+    screen.tap("tare")
+    page = await come(screen, "tare_done")
+    assert (page.tare_g, made.scale.held) == (226, 226)

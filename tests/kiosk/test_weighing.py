@@ -139,16 +139,6 @@ async def test_a_weight_that_changed_is_not_printed(
     assert [fact["action"] for fact in await made.facts("label")] == ["print", "void"]
 
 
-async def test_an_old_reading_is_not_printed(
-    screen: Weighing, made: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await ready(screen, made)
-    monkeypatch.setattr(weighing, "FRESH_S", -1)
-    screen.tap("print")
-    await come(screen, "ready")
-    assert made.printer.labels == []
-
-
 @pytest.mark.parametrize(
     ("failure", "key", "sure"),
     [

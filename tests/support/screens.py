@@ -23,7 +23,7 @@ from kiosk.weighing_page import WeighingPage
 from mqtt.identity import badge_hash
 from mqtt.link import LinkState
 from mqtt.messages import Catalogue, Entry, Product, Rule, Who
-from printer import Label, NotPrinted, Printer
+from printer import Label, NotPrinted, Printer, Still, Withdrawn
 from scale import Scale, Weight
 from store import Store
 
@@ -81,6 +81,10 @@ class HandScale(Scale):
     async def zero(self) -> None:
         self.put(0)
 
+    async def confirmed(self, weight: Weight) -> bool:
+        """Hands do not answer again and again: what they put last is what they say."""
+        return self.reading.get() == weight
+
     async def _obey(self, held: int) -> None:
         if self.refuses:
             raise Lost(self.refuses)
@@ -103,7 +107,9 @@ class HandPrinter(Printer):
 
     async def plugged(self) -> None: ...
 
-    async def print(self, label: Label) -> None:
+    async def print(self, label: Label, still: Still | None = None) -> None:
+        if still is not None and not await still():
+            raise Withdrawn
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
