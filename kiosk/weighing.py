@@ -63,7 +63,7 @@ class Weighing(Screen[WeighingPage]):
         self.settings = settings
         self._scale = scale
         self._printer = printer
-        self._issuer = Issuer(station.store, printer, scale.name, PRINT_S)
+        self._issuer = Issuer(station.store, printer, scale, PRINT_S)
         self._shelf = Shelf()
         self._product: Product | None = None
         self._tare_g = 0
@@ -357,7 +357,7 @@ class Weighing(Screen[WeighingPage]):
 
     async def _issue(self, ticket: Ticket, label: Label, weighed: Weight) -> None:
         try:
-            await self._issuer.issue(ticket, label, lambda: self._still(weighed))
+            await self._issuer.issue(ticket, label, weighed)
         except Withdrawn:
             self._attempt = None
         except StoreFull as full:
@@ -390,14 +390,6 @@ class Weighing(Screen[WeighingPage]):
         finally:
             self._printing = False
             self._refresh()
-
-    async def _still(self, weighed: Weight) -> bool:
-        """Asked inside the printer's work, which a bug in the scale's driver must not end."""
-        try:
-            return await contained(lambda: self._scale.confirmed(weighed)) is True
-        except Exception:
-            log.exception("%s: confirming a weight", self._scale.name)
-            return False
 
     def _fail(self, problem: Problem) -> None:
         self._problem = problem

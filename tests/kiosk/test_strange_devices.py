@@ -52,6 +52,24 @@ async def test_a_printer_that_does_it_gives_no_label_and_the_next_one_does(
     await come(screen, "take")
 
 
+async def agrees_with_nonsense(*_: object) -> str:
+    return "yes"
+
+
+@pytest.mark.parametrize("does", [*STRANGE, agrees_with_nonsense])
+async def test_a_scale_that_does_it_when_asked_once_more_gives_no_label(
+    does, screen: Weighing, made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(screen, made)
+    with monkeypatch.context() as patch:
+        patch.setattr(made.scale, "confirmed", does)
+        screen.tap("print")
+        await come(screen, "ready")
+        assert made.printer.labels == []
+    screen.tap("print")
+    await come(screen, "take")
+
+
 @pytest.mark.parametrize("does", STRANGE)
 async def test_a_scale_that_does_it_when_told_to_tare_still_weighs(
     does, screen: Weighing, made: Bench, monkeypatch: pytest.MonkeyPatch
