@@ -7,7 +7,6 @@ silence makes the reading None, and nothing is ever turned into 0.
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import isfinite
 from types import NoneType
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +16,8 @@ from devices.errors import NonsenseError, expect
 _GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "lb": Decimal("453.59237")}
 _DIGITS = 12
 """A number with more before or behind the point is no weight."""
+_SECONDS = 1e10
+"""Centuries: no clock of a machine has run for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ class Weight:
         for number in (self.value, self.tare):
             if number is not None and not (number.is_finite() and abs(number.adjusted()) < _DIGITS):
                 raise NonsenseError(f"a weight's value: {number:.9} is none")
-        if not isfinite(self.at):
+        if not (len(self.unit) <= _DIGITS and self.unit.isprintable()):
+            raise NonsenseError("a weight's unit: a short word expected")
+        if not abs(self.at) < _SECONDS:
             raise NonsenseError("a weight's moment: no clock shows it")
 
     @property
