@@ -182,6 +182,13 @@ class OwnParams(Base):
         raise error
 
 
+class MuteKey(Base):
+    async def run(self):
+        error = Lost("device.silent")
+        error.key = Mute()
+        raise error
+
+
 class LongWords(Base):
     async def run(self):
         raise Lost("device.bug\n" + "x" * 10_000_000, error="y" * 10_000_000)
