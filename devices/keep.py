@@ -236,11 +236,18 @@ def _said(error: BaseException) -> DeviceError | None:
     for kind in _KINDS:
         for each in said:
             if isinstance(each, kind) and all(isinstance(other, DeviceError) for other in said):
-                # Made anew: a class of the driver's own may hold anything under these names.
-                word = kind(as_text(each.key))
-                word.params = as_texts(each.params)
-                return word
+                return _anew(kind, each)
     return None
+
+
+def _anew(kind: type[DeviceError], said: DeviceError) -> DeviceError | None:
+    """The same word of our own class: one of the driver's may hold anything under these names."""
+    try:
+        word = kind(as_text(said.key))
+        word.params = as_texts(said.params)
+    except Exception:  # noqa: BLE001 (what it holds is no text and no table: a bug)
+        return None
+    return word
 
 
 def _leaves(error: BaseException) -> Iterable[BaseException]:

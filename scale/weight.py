@@ -8,7 +8,6 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import isfinite
 from types import NoneType
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +20,8 @@ _LOOK_S = 0.005
 _GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "lb": Decimal("453.59237")}
 _DIGITS = 12
 """A number with more before or behind the point is no weight."""
+_SECONDS = 1e10
+"""Centuries: no clock of a machine has run for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Weight:
         for number in (self.value, self.tare):
             if number is not None and not (number.is_finite() and abs(number.adjusted()) < _DIGITS):
                 raise NonsenseError(f"a weight's value: {number:.9} is none")
-        if not isfinite(self.at):
+        if not (len(self.unit) <= _DIGITS and self.unit.isprintable()):
+            raise NonsenseError("a weight's unit: a short word expected")
+        if not abs(self.at) < _SECONDS:
             raise NonsenseError("a weight's moment: no clock shows it")
 
     @property

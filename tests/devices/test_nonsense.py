@@ -23,10 +23,13 @@ WEIGHTS = [
     {"value": KILO, "tare": Decimal("Infinity")},
     {"value": KILO, "tare": 0.1},
     {"value": KILO, "unit": None},
+    {"value": KILO, "unit": "k\ud800"},
+    {"value": KILO, "unit": "kilograms and some"},
     {"value": KILO, "stable": "yes"},
     {"value": KILO, "over": 1},
     {"value": KILO, "raw": "02 30"},
     {"value": KILO, "at": float("nan")},
+    {"value": KILO, "at": 1e30},
     {"value": KILO, "at": None},
 ]
 

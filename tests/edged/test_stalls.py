@@ -31,15 +31,15 @@ async def test_who_held_everything_up_is_named_with_the_line_and_for_how_long(
         row = next(row for row in (await daemon.status())["rows"] if row["what"] == "stalled")
         assert row["value"]["device"] == "stranger"
         assert row["value"]["seconds"] == float(line[1])
-        where = re.fullmatch(r".*/strangers\.py:(\d+)", row["value"]["where"])
+        where = re.fullmatch(r".*/strange_loops\.py:(\d+)", row["value"]["where"])
         assert where
-        source = (tmp_path / "site/strangers.py").read_text().splitlines()
+        source = (tmp_path / "site/strange_loops.py").read_text().splitlines()
         assert "time.sleep(2.5)" in source[int(where[1]) - 1]
         assert row["mood"] == "bad"
         noted = [line for line in (await daemon.status())["journal"] if line["device"]]
         assert [line["key"] for line in noted if line["device"] == "stranger"] == ["device.blocks"]
         async with Hands.client() as client:
-            assert "strangers.py:" in (await client.get(f"{daemon.url}/status")).text
+            assert "strange_loops.py:" in (await client.get(f"{daemon.url}/status")).text
         await daemon.device_is("balance", "up")
 
 
@@ -47,7 +47,7 @@ async def test_also_one_that_lets_no_other_thread_run_is_named(tmp_path: Path) -
     more = STRANGER.format(driver="KeepsTheLock")
     async with station(tmp_path, more, **installed(tmp_path / "site")) as daemon:
         await daemon.ready()
-        await daemon.says(r"stranger: device\.blocks seconds=\S+ where=\S+strangers\.py:\d+")
+        await daemon.says(r"stranger: device\.blocks seconds=\S+ where=\S+strange_loops\.py:\d+")
 
 
 async def test_the_time_in_which_the_whole_process_was_stopped_is_nobodys(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_the_name_stands_in_the_log_while_it_lasts(tmp_path: Path) -> None
     more = STRANGER.format(driver="BlocksForEver")
     async with station(tmp_path, more, **installed(tmp_path / "site")) as daemon:
         where = await daemon.says(r"stranger: device\.blocks seconds=\S+ where=(\S+) \(so far\)")
-        assert "strangers.py:" in where[1]
+        assert "strange_loops.py:" in where[1]
 
 
 async def test_one_that_holds_everything_up_all_the_time_fills_no_log(tmp_path: Path) -> None:

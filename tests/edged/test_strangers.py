@@ -43,6 +43,7 @@ DOWN = {
     "RunExitsBefore": ("failing", "device.bug"),
     "OddParams": ("failing", "device.silent"),
     "OddKey": ("failing", "5"),
+    "MuteKey": ("failing", "device.bug"),
     "LongWords": ("failing", "device.bug x"),
     "RaisesWeird": ("failing", "device.bug"),
     "RaisesInterrupt": ("failing", "device.bug"),

@@ -4,19 +4,13 @@
 """
 
 import asyncio
-import os
-import re
 import sys
 import threading
-import time
 from decimal import Decimal
 
 from pydantic import BaseModel, model_validator
 
-from badge_reader import BadgeRead, BadgeReader
-from camera import Camera
-from camera.camera import Frame
-from devices import Absent, Health, Lost, Refused
+from devices import Absent, Lost, Refused
 from printer import Printer
 from scale import Scale, Weight
 
@@ -188,6 +182,13 @@ class OwnParams(Base):
         raise error
 
 
+class MuteKey(Base):
+    async def run(self):
+        error = Lost("device.silent")
+        error.key = Mute()
+        raise error
+
+
 class LongWords(Base):
     async def run(self):
         raise Lost("device.bug\n" + "x" * 10_000_000, error="y" * 10_000_000)
@@ -248,79 +249,6 @@ class NodeRaises(Base):
         raise Weird("node")
 
 
-# --- what is handed out ---
-
-
-class OddHealth(Base):
-    async def run(self):
-        self.health = "splendid"
-        await asyncio.Event().wait()
-
-
-class OddState(Base):
-    async def run(self):
-        self.health.set("splendid")
-        await asyncio.Event().wait()
-
-
-class OddStateWord(Base):
-    async def run(self):
-        self.health.set(Health("splendid", 5, None, since="now"))
-        await asyncio.Event().wait()
-
-
-class ClassHealth(Base):
-    health = "splendid"
-
-
-class OddRetry(Base):
-    async def run(self):
-        self.retry = None
-        raise Lost("device.silent")
-
-
-class Renames(Base):
-    async def run(self):
-        self.name = "no/such#name"
-        self.is_up()
-        await asyncio.Event().wait()
-
-
-class OddReading(Base):
-    async def run(self):
-        self.is_up()
-        self.reading.set("482 g")
-        await asyncio.Event().wait()
-
-
-class OddWeight(Base):
-    async def run(self):
-        self.is_up()
-        self.reading.set(Weight("0.482", "kg", stable=True))
-        await asyncio.Event().wait()
-
-
-class EndlessWeight(Base):
-    async def run(self):
-        self.is_up()
-        self.reading.set(Weight(Decimal("Infinity"), "kg", stable=True))
-        await asyncio.Event().wait()
-
-
-class HugeWeight(Base):
-    async def run(self):
-        self.is_up()
-        self.reading.set(Weight(Decimal("1e999999"), "kg", stable=True))
-        await asyncio.Event().wait()
-
-
-class OddMoment(Base):
-    async def run(self):
-        self.is_up()
-        self.reading.set(Weight(Decimal("0.482"), "kg", at=float("inf")))
-        await asyncio.Event().wait()
-
-
 # --- left behind ---
 
 
@@ -365,145 +293,6 @@ class TareExits(Base):
 
     def clear_tare(self):
         raise Weird("at once")
-
-
-class ReaderBase(BadgeReader):
-    Settings = Nothing
-
-    def __init__(self, name, settings):
-        super().__init__(name)
-
-    async def plugged(self):
-        await asyncio.Event().wait()
-
-
-class OddBadge(ReaderBase):
-    async def run(self):
-        self.is_up()
-        self.badges.publish(12345678)
-        await asyncio.Event().wait()
-
-
-class HalfBadge(ReaderBase):
-    async def run(self):
-        self.is_up()
-        self.badges.publish(BadgeRead("AB\ud800CD"))
-        await asyncio.Event().wait()
-
-
-class NoneBadge(ReaderBase):
-    async def run(self):
-        self.is_up()
-        self.badges.publish(BadgeRead(None))
-        await asyncio.Event().wait()
-
-
-class OddPaper(Printer):
-    Settings = Nothing
-
-    def __init__(self, name, settings):
-        super().__init__(name)
-
-    async def run(self):
-        self.is_up()
-        self.paper.set("plenty")
-        await asyncio.Event().wait()
-
-    async def plugged(self): ...
-    async def print(self, label): ...
-    def preview(self, label): ...
-
-
-class OddFrame(Camera):
-    Settings = Nothing
-
-    def __init__(self, name, settings):
-        super().__init__(name)
-
-    async def run(self):
-        self.is_up()
-        self.frames.set(Frame("no picture", time.monotonic()))
-        await asyncio.Event().wait()
-
-    async def plugged(self): ...
-    async def still(self): ...
-
-
-# --- blocking the loop ---
-
-
-class Blocks(Base):
-    async def run(self):
-        self.is_up()
-        await asyncio.sleep(0.5)
-        self.snooze()
-        await asyncio.Event().wait()
-
-    def snooze(self):
-        time.sleep(2.5)
-
-
-class BlocksForEver(Base):
-    async def run(self):
-        time.sleep(10_000)
-
-
-class Computes(Base):
-    async def run(self):
-        self.is_up()
-        await asyncio.sleep(1)
-        print("computing", file=sys.stderr, flush=True)
-        end = time.process_time() + 1.2
-        while time.process_time() < end:
-            pass
-        await asyncio.Event().wait()
-
-
-class KeepsTheLock(Base):
-    """Holds Python's own lock in a call of C: no other thread runs meanwhile."""
-
-    async def run(self):
-        self.is_up()
-        await asyncio.sleep(0.5)
-        self.match()
-        await asyncio.Event().wait()
-
-    def match(self):
-        began = time.monotonic()
-        for length in range(20, 60):
-            re.match("(a|a)*b", "a" * length)
-            if time.monotonic() - began > 2.5:
-                return
-
-
-class ChildBlocks(Base):
-    async def run(self):
-        self.is_up()
-        await asyncio.gather(asyncio.create_task(_snooze()))
-        await asyncio.Event().wait()
-
-
-async def _snooze():
-    await asyncio.sleep(0.5)
-    time.sleep(2.5)
-
-
-class ReaderBlocks(Base):
-    async def run(self):
-        self.is_up()
-        end, start = os.pipe()
-        asyncio.get_running_loop().add_reader(end, lambda: (os.read(end, 1), time.sleep(2.5)))
-        await asyncio.sleep(0.5)
-        os.write(start, b"x")
-        await asyncio.Event().wait()
-
-
-class BlocksOften(Base):
-    async def run(self):
-        self.is_up()
-        while True:
-            await asyncio.sleep(0.1)
-            time.sleep(1.2)
 
 
 # --- decoders and simulators ---

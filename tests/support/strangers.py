@@ -1,4 +1,4 @@
-"""A distribution that is not ours, with the drivers of `support.strange_drivers`.
+"""A distribution that is not ours, with the drivers of the files `strange_….py`.
 
 ::
 
@@ -7,20 +7,32 @@
 The one rule: it is found as what pip installs is, by its entry points, in a process of its own.
 """
 
-import inspect
 import os
+import re
 import shutil
 from pathlib import Path
 
-from support import strange_drivers
 from support.strace import environment
 
-from badge_reader import BadgeReader
-from camera import Camera
-from printer import Printer
-from scale import Scale
-
-_FAMILIES = {"scale": Scale, "badge_reader": BadgeReader, "printer": Printer, "camera": Camera}
+_HERE = Path(__file__).parent
+_MODULES = {
+    "strangers": "strange_drivers.py",
+    "strange_words": "strange_words.py",
+    "strange_loops": "strange_loops.py",
+}
+_FAMILIES = {
+    "scale": ("Base", "Scale"),
+    "badge_reader": ("ReaderBase", "BadgeReader"),
+    "printer": ("Printer",),
+    "camera": ("Camera",),
+}
+"""By the classes that its drivers are derived from."""
+_SCALES = [
+    "makes_none = strangers:makes_none",
+    "OtherFamily = strangers:OtherFamily",
+    "ExitsAtImport = strangers_exit:Scale",
+    "Absentee = strangers:Absentee",
+]
 _OTHERS = """
 [edged.protocol]
 decodes-nothing = strangers:decodes_nothing
@@ -38,7 +50,8 @@ def installed(folder: Path) -> dict[str, str]:
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("\n".join(_points()) + _OTHERS)
-    shutil.copy(strange_drivers.__file__, folder / "strangers.py")
+    for module, source in _MODULES.items():
+        shutil.copy(_HERE / source, folder / f"{module}.py")
     (folder / "strangers_exit.py").write_text("raise SystemExit('imported by mistake')\n")
     ours = environment()["PYTHONPATH"]
     return {"PYTHONPATH": f"{ours}{os.pathsep}{folder}"}
@@ -46,12 +59,13 @@ def installed(folder: Path) -> dict[str, str]:
 
 def _points() -> list[str]:
     lines = []
-    for family, kind in _FAMILIES.items():
+    for family, bases in _FAMILIES.items():
         lines.append(f"[edged.{family}]")
-        for name, found in inspect.getmembers(strange_drivers, inspect.isclass):
-            if issubclass(found, kind) and found.__module__ == strange_drivers.__name__:
-                lines.append(f"{name} = strangers:{name}")
+        for module, source in _MODULES.items():
+            classes = re.findall(
+                r"^class (\w+)\((\w+)\)", (_HERE / source).read_text(), re.MULTILINE
+            )
+            lines += [f"{name} = {module}:{name}" for name, base in classes if base in bases]
         if family == "scale":
-            lines += ["makes_none = strangers:makes_none", "OtherFamily = strangers:OtherFamily"]
-            lines += ["ExitsAtImport = strangers_exit:Scale", "Absentee = strangers:Absentee"]
+            lines += _SCALES
     return lines
