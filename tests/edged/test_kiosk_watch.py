@@ -329,7 +329,7 @@ async def test_a_stop_ends_also_a_browser_that_does_not_want_to(tmp_path: Path) 
 async def test_a_browser_does_not_outlive_a_watch_that_is_killed(tmp_path: Path) -> None:
     port = free_port()
     async with shop(tmp_path, port), kiosk(port, "sh", "-c", "exec sleep 1000") as shown:
-        await until(lambda: any("sleep 1000" == line.strip() for _, line in shown.browser()))
+        await until(lambda: any(line.strip() == "sleep 1000" for _, line in shown.browser()))
         pids = [pid for pid, _ in shown.browser()]
         shown.daemon.process.kill()
         await until(lambda: alive(pids) == [], seconds=60)
