@@ -63,9 +63,10 @@ def test_a_flood_of_tokens_is_bounded_and_a_page_that_speaks_stays() -> None:
     silent = f"{999:032x}"
     alive.say(silent)
     for number in range(100):
-        alive.say(TOKEN)
+        if number % 4 == 0:
+            alive.say(TOKEN)
         alive.say(f"{number:032x}")
-    assert alive.seconds_since(TOKEN) == 0
+        assert alive.seconds_since(TOKEN) == 0
     assert alive.seconds_since(silent) is None
     kept = [number for number in range(100) if alive.seconds_since(f"{number:032x}") is not None]
     assert len(kept) < 10
