@@ -37,16 +37,28 @@ def test_contexts_are_made_in_one_place() -> None:
     assert makers == {"mqtt/tls.py"}
 
 
+ENDED = """\
+-----BEGIN CERTIFICATE-----
+MIIBeTCCAR+gAwIBAgIUarFNQq+jFCCk7vfsP6EO3jxD0lMwCgYIKoZIzj0EAwIw
+EjEQMA4GA1UEAwwHTGEgQ29vcDAeFw0yNjExMjYxODQ0NTJaFw0yNjExMjUxODQ0
+NTJaMBIxEDAOBgNVBAMMB0xhIENvb3AwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQHM/3Ia/dIIbXG3EwmNHsSv2U8VWB11mWfEcXv/kClLBZzd0L/Qb6MgdntPU8o
+pJwwkztgh5nTlxZfsVT4quDeo1MwUTAdBgNVHQ4EFgQUEV8OxQST6gv2+6hUh4QW
+p87simgwHwYDVR0jBBgwFoAUEV8OxQST6gv2+6hUh4QWp87simgwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAkzyyfioHLUAhn4E+6UdzSE+GxtXn
+hh5emiKIm8NIJJ0CIAk4/SJZllFS+Pjrq5EKsyeyVkWipgD5VihUBcjL5T9v
+-----END CERTIFICATE-----
+"""
+"""An authority's, made for the year 2020: openssl makes none that has ended already."""
+
+
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pki")
     authority(folder, "station", "other")
     openssl(folder, "pkey -in station.key -aes256 -passout pass:secret -out locked.key")
     openssl(folder, "x509 -in ca.crt -outform DER -out ca.der")
-    openssl(
-        folder,
-        "x509 -req -in station.csr -key ca.key -signkey ca.key -days -1 -out ended.crt",
-    )
+    (folder / "ended.crt").write_text(ENDED)
     (folder / "garbage.crt").write_text(
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     )
