@@ -39,17 +39,16 @@ def test_contexts_are_made_in_one_place() -> None:
 
 ENDED = """\
 -----BEGIN CERTIFICATE-----
-MIIBeTCCAR+gAwIBAgIUarFNQq+jFCCk7vfsP6EO3jxD0lMwCgYIKoZIzj0EAwIw
-EjEQMA4GA1UEAwwHTGEgQ29vcDAeFw0yNjExMjYxODQ0NTJaFw0yNjExMjUxODQ0
-NTJaMBIxEDAOBgNVBAMMB0xhIENvb3AwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AAQHM/3Ia/dIIbXG3EwmNHsSv2U8VWB11mWfEcXv/kClLBZzd0L/Qb6MgdntPU8o
-pJwwkztgh5nTlxZfsVT4quDeo1MwUTAdBgNVHQ4EFgQUEV8OxQST6gv2+6hUh4QW
-p87simgwHwYDVR0jBBgwFoAUEV8OxQST6gv2+6hUh4QWp87simgwDwYDVR0TAQH/
-BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAkzyyfioHLUAhn4E+6UdzSE+GxtXn
-hh5emiKIm8NIJJ0CIAk4/SJZllFS+Pjrq5EKsyeyVkWipgD5VihUBcjL5T9v
+MIIBRDCB66ADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB0xhIENvb3Aw
+HhcNMTkwMTAxMDAwMDAwWhcNMjAwMTAxMDAwMDAwWjASMRAwDgYDVQQDDAdMYSBD
+b29wMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMzYkG1zuiRklmQtXEqgkucx1
+DCXm4l2tAHWkpE7C+nvmohbxR1mb0+BRYw9eCWNkS/iJM3+aZFhlkdeaTUkid6My
+MDAwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUh6axNdC7r605MiU9KYw7Do/Z
++qYwCgYIKoZIzj0EAwIDSAAwRQIgL0T613x6Bgkg/nQihRMjxfpnCL0oeRJPWESX
+0JyKPUkCIQDhGENRGBJvCmyAuR7her0iPCwmZ09p37nUc9vhEhxGaA==
 -----END CERTIFICATE-----
 """
-"""An authority's, made for the year 2020: openssl makes none that has ended already."""
+"""An authority's, of the year 2019: openssl x509 makes none that has ended already."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +78,7 @@ def test_files_that_fit_are_not_complained_about(pki: Path) -> None:
         ("ca.key", None, None, {"ca": "/ca.key holds a private key, and no certificate"}),
         ("ca.der", None, None, {"ca": "/ca.der holds no certificate in PEM form"}),
         ("garbage.crt", None, None, {"ca": "/garbage.crt holds a certificate that is damaged"}),
-        ("ended.crt", None, None, {"ca": "/ended.crt ended on 20[0-9-]+. Put a new one there"}),
+        ("ended.crt", None, None, {"ca": "/ended.crt ended on 2020-01-01. Put a new one there"}),
         ("ca.crt", "none", "none", {"cert": "/none: no such file", "key": "/none: no such file"}),
         ("ca.crt", "station.key", "station.key", {"cert": "holds a private key, and no certif"}),
         ("ca.crt", "station.crt", "station.crt", {"key": "holds a certificate, and no private"}),
