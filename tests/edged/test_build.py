@@ -14,15 +14,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def git(folder: Path, *arguments: str) -> str:
-    who = [
-        "-c",
-        "user.name=Ada",
-        "-c",
-        "user.email=ada@example.org",
-        "-c",
-        "init.defaultBranch=main",
-    ]
-    command = ["git", *who, *arguments]
+    # The last: as root in a checkout of an ordinary user.
+    settings = ("user.name=Ada", "user.email=ada@example.org", "init.defaultBranch=main")
+    options = [word for each in (*settings, "safe.directory=*") for word in ("-c", each)]
+    command = ["git", *options, *arguments]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 

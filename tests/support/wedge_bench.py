@@ -54,8 +54,9 @@ class Testbed:
         parent = f"/sys/devices/virtual/input/input{self._number + 1}"
         for path in (f"{parent}/event{self._number}", parent):
             self._lib.umockdev_testbed_remove_device(self._bed, ctypes.c_char_p(path.encode()))
+        masters = Path("/dev/ptmx").resolve()  # in a container it is a link to pts/ptmx
         for fd in Path("/proc/self/fd").iterdir():
-            if fd.is_symlink() and fd.readlink() == Path("/dev/ptmx"):
+            if fd.is_symlink() and fd.readlink() == masters:
                 os.close(int(fd.name))
 
     def type(self, *scans: Iterable[KeyEvent]) -> None:
