@@ -1,8 +1,8 @@
 """Tries what a service may not do, from inside it, and prints what came of each attempt as JSON:
 "done", or the name of the error (``EPERM``), or another word for a refusal.
 
-Run by tests/vm/guest/test_sandbox.py in place of the service's program, as ``trespass.py FOLDER``;
-FOLDER is the service's own.
+Run by tests/vm/guest/test_sandbox.py in place of the service's program, as ``trespass.py FOLDER
+[NAME…]``: FOLDER is the service's own, the names are those of the attempts (default: all).
 """
 
 import ctypes
@@ -11,15 +11,12 @@ import json
 import mmap
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-from support.cameras import decodes, picture
-
-from edged.clock import _Timex
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWUSER = 0x10000000
@@ -38,9 +35,9 @@ def call(name: str, *arguments: object) -> str:
 
 
 def adjtimex(modes: int) -> str:
-    timex = _Timex()
-    timex.modes = modes
-    return call("adjtimex", ctypes.byref(timex))
+    timex = bytearray(512)  # struct timex of linux/timex.h and more; `modes` stands first
+    struct.pack_into("I", timex, 0, modes)
+    return call("adjtimex", ctypes.byref(ctypes.c_char.from_buffer(timex)))
 
 
 def write(path: str) -> str:
@@ -122,6 +119,8 @@ def run_programs() -> str:
 
 
 def decode_a_picture() -> str:
+    from support.cameras import decodes, picture  # it takes long, and few attempts need it
+
     return "done" if decodes(picture()) else "failed"
 
 
@@ -176,4 +175,6 @@ def outcome(attempt: Callable[[], str]) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: outcome(one) for name, one in attempts(sys.argv[1]).items()}))
+    folder, *names = sys.argv[1:]
+    known = attempts(folder)
+    print(json.dumps({name: outcome(known[name]) for name in names or known}))
