@@ -70,13 +70,14 @@ class LabelCode:
 def match(rules: Iterable[Rule], code: str, upc_ean_conv: str = "always") -> Match | None:
     """What a till with these rules takes `code` for; None when no rule wants it."""
     for rule in sorted(rules, key=lambda rule: rule.sequence):
-        found = _match_one(rule, code, upc_ean_conv)
+        found = match_one(rule, code, upc_ean_conv)
         if found is not None:
             return found
     return None
 
 
-def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
+def match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
+    """What this rule alone takes `code` for."""
     if rule.encoding == "ean13" and upc_ean_conv in _TO_EAN and _encoded(code, "upca"):
         code = "0" + code
     elif (
@@ -98,8 +99,8 @@ def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
         if rule.encoding in _LENGTHS:
             last = _LENGTHS[rule.encoding] - 1
             base = base[:last] + check_digit(base[:-1]) + base[last + 1 :]
-    expression = _expression(pattern)
-    if expression is None or expression.search(base) is None:
+    wanted = expression(pattern)
+    if wanted is None or wanted.search(base) is None:
         return None
     if rule.encoding == "ean13":
         base = ean13(base[:12])
@@ -121,7 +122,7 @@ def _digits(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _expression(pattern: str) -> re.Pattern[str] | None:
+def expression(pattern: str) -> re.Pattern[str] | None:
     """The pattern as JavaScript reads it: each alternative from the beginning, ASCII digits,
     ``{,12}`` no count. None when it is no regular expression.
     """
@@ -165,25 +166,55 @@ def label_code(
     `cents` (the label's price) is needed only where the till's rule carries a price. Raises
     `LabelRefused` with what is wrong with the weight, the product or the till's rules.
     """
-    rule = _rule_for(catalogue, product)
-    kind = rule.type
-    _check_zero_and_unique(catalogue, product, rule)
-    if grams <= 0:
-        raise LabelRefused("barcode.no_weight")
-    if kind in PRICE_TYPES and not cents:
-        raise LabelRefused("barcode.no_price")
-    amount = Decimal(grams).scaleb(-3) if kind in WEIGHT_TYPES else Decimal(cents or 0).scaleb(-2)
-    barcode = encode(product.barcode, rule, _places(rule, amount))
+    rule = label_rule(catalogue, product)
+    barcode = encode(product.barcode, rule, places(rule, grams, cents))
     read = match(catalogue.rules, barcode, catalogue.upc_ean_conv)
     if read is not None and read.rule is not rule:
         raise _caught(barcode, read.rule, rule)
+    amount = (
+        Decimal(cents or 0).scaleb(-2) if rule.type in PRICE_TYPES else Decimal(grams).scaleb(-3)
+    )
     if (
         read is None
-        or (read.type, read.value, read.base_code) != (kind, amount, product.barcode)
+        or (read.value, read.base_code) != (amount, product.barcode)
         or not valid(barcode)
     ):
         raise LabelRefused("barcode.misread", code=barcode)
-    return LabelCode(barcode, kind)
+    return LabelCode(barcode, rule.type)
+
+
+def label_rule(catalogue: Catalogue, product: Product) -> Rule:
+    """The rule that the labels of a product are made for. Raises `LabelRefused` when no weight
+    of it can have a label.
+    """
+    rule = _rule_for(catalogue, product)
+    _check_zero_and_unique(catalogue, product, rule)
+    return rule
+
+
+def places(rule: Rule, grams: int, cents: int | None) -> int:
+    """The weight, or the price, in the last decimal place of the rule.
+
+    Raises `LabelRefused` when there is none, or when it does not fit in the rule's digits.
+    """
+    if grams <= 0:
+        raise LabelRefused("barcode.no_weight")
+    priced = rule.type in PRICE_TYPES
+    amount, unit = (cents, 2) if priced else (grams, 3)
+    if not amount:
+        raise LabelRefused("barcode.no_price")
+    place = VALUE.search(rule.pattern)
+    assert place is not None
+    whole, decimals = len(place[1]), len(place[2])
+    value: int
+    value, rest = divmod(amount * 10**decimals, 10**unit)
+    if rest:
+        exact = str(Decimal(amount).scaleb(-unit))
+        raise LabelRefused("barcode.too_coarse", pattern=rule.pattern, amount=exact)
+    if value >= 10 ** (whole + decimals):
+        most = Decimal(10 ** (whole + decimals) - 1).scaleb(-decimals)
+        raise LabelRefused("barcode.too_dear" if priced else "barcode.too_heavy", most=str(most))
+    return value
 
 
 def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
@@ -225,21 +256,6 @@ def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -
         # Another code with the same fixed digits becomes the same code on its labels.
         if other.id != product.id and (other.barcode[:start], other.barcode[end:12]) == fixed:
             raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
-
-
-def _places(rule: Rule, amount: Decimal) -> int:
-    """The amount in the rule's last decimal place. Raises `LabelRefused` when it cannot be."""
-    place = VALUE.search(rule.pattern)
-    assert place is not None
-    whole, decimals = len(place[1]), len(place[2])
-    scaled = amount.scaleb(decimals)
-    if scaled != scaled.to_integral_value():
-        raise LabelRefused("barcode.too_coarse", pattern=rule.pattern, amount=str(amount))
-    if scaled >= 10 ** (whole + decimals):
-        key = "barcode.too_heavy" if rule.type in WEIGHT_TYPES else "barcode.too_dear"
-        most = Decimal(10 ** (whole + decimals) - 1).scaleb(-decimals)
-        raise LabelRefused(key, most=str(most))
-    return int(scaled)
 
 
 # --- decoders --------------------------------------------------------------------------------
