@@ -6,6 +6,8 @@ the person is asked to show the badge again, and nobody else's badge is ever fou
 
 import re
 
+from devices.ean import ean13, valid_ean13
+
 _AZERTY_ROWS = (
     str.maketrans("&é\"'(-è_çà", "1234567890"),  # France
     str.maketrans("&é\"'(§è!çà", "1234567890"),  # Belgium
@@ -33,12 +35,12 @@ def candidates(text: str) -> list[str]:
         return []
     match len(number):
         case 13:
-            return [number] if _check_digit(number[:12]) == number[12] else []
+            return [number] if valid_ean13(number) else []
         case 12:
             whole = "0" + number
-            return [number, whole] if _check_digit(whole[:12]) == whole[12] else [number]
+            return [number, whole] if valid_ean13(whole) else [number]
         case 11:
-            return ["0" + number + _check_digit("0" + number), number]
+            return [ean13("0" + number), number]
         case _:
             return [number]
 
@@ -49,9 +51,3 @@ def _digits_of_azerty(scan: str) -> str:
         if scan and all(ord(char) in row for char in scan):
             return scan.translate(row)
     return scan
-
-
-def _check_digit(first_twelve: str) -> str:
-    """EAN-13: weights 1 and 3 from the left, up to the next ten."""
-    total = sum(int(digit) * (3 if at % 2 else 1) for at, digit in enumerate(first_twelve))
-    return str(-total % 10)

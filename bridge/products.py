@@ -18,6 +18,7 @@ from bridge.config import ProductsTable
 from bridge.odoo import Odoo
 from bridge.profile import Profile
 from bridge.wire import Rejected, conjunction
+from devices.ean import valid_ean13
 from mqtt.digest import catalogue_digest
 from mqtt.messages import Catalogue, Product, Rule
 
@@ -36,13 +37,6 @@ HIGHEST = 10**9
 def cents(price: float) -> int:
     """1.005 → 101: what the number says in decimal, rounded half up."""
     return _whole(price, 100)
-
-
-def valid_ean13(code: str) -> bool:
-    if len(code) != 13 or not (code.isascii() and code.isdigit()):
-        return False
-    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(code))
-    return total % 10 == 0
 
 
 class Shelf:

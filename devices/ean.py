@@ -28,6 +28,11 @@ def valid(code: str) -> bool:
     return len(code) in _CODE_LENGTHS and is_digits(code) and check_digit(code[:-1]) == code[-1]
 
 
+def valid_ean13(code: str) -> bool:
+    """Whether `code` is thirteen digits, the last of them right."""
+    return len(code) == 13 and valid(code)
+
+
 def ean13(body: str) -> str:
     """The EAN-13 of twelve digits. Raises `ValueError` on anything else."""
     if len(body) != 12:

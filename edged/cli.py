@@ -231,6 +231,11 @@ def _add_data(commands: _Commands) -> None:
         metavar="FILE",
         help="CSV of members, products or rules, told apart by their columns",
     )
+    imports.add_argument(
+        "--encoding",
+        choices=["cp1252", "mac-roman", "cp850", "iso8859-15"],
+        help="how letters are written in files that do not say it: Windows, Mac, MS-DOS, Linux",
+    )
 
     export = commands.add(
         "export", "write the station's facts out, also while it runs", config=DEFAULT_STATION

@@ -1,39 +1,35 @@
 """Members and products in, facts out, for a station without Odoo.
 
 The one rule: files are taken all or not at all, and what leaves carries no badge, not even its
-hash. The columns are described in `MEMBERS`, `PRODUCTS` and `RULES`; which kind of file it is is
-told by its columns.
+hash. The columns are described in `columns`; which kind of file it is is told by them.
 """
 
 import csv
 import json
-import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, TextIO
 
-from badge_reader.number import candidates
 from devices.ean import is_digits, valid
 from durable.sqlite import checksum, snapshot, unreadable
-from edged.tables import Column, ImportRefused, Mistake, Table, parse, read
+from edged.cli import counted
+from edged.columns import BADGE, PRIVATE, PRODUCTS, RULES, members
+from edged.printable import Gap, gaps
+from edged.tables import Columns, ImportRefused, Mistake, Table, named, parse, read
 from mqtt.digest import catalogue_digest
 from mqtt.identity import badge_hash
-from mqtt.messages import Catalogue, Entry, Product, Rule
-from store.nomenclature import LabelRefused, label_code
+from mqtt.messages import Catalogue, Entry, Envelope, Product, Rule
 from store.opening import FILE
 from store.schema import MIGRATIONS, seq_of
 from store.store import Store
 
-_LARGEST = 2**31 - 1
-"""No record of Odoo has a higher number."""
-_BADGE = re.compile(r"[0-9A-Za-z-]+")
-_LANGUAGE = re.compile(r"[a-z]{2}")
-_PRICE = re.compile(r"\d{1,6}(?:[.,]\d{1,2})?")
-_FRENCH_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2})[:h](\d{2}))?")
+_DEAR = 5000
+"""Cents. Where half of all prices are above 50 €, they are in cents."""
+_EVERY = (*(name for name in Envelope.model_fields if name != "data"), "state", "why")
 _STATES = ("waiting", "stored", "done", "parked")
 
 
@@ -44,143 +40,24 @@ class Imported:
     members: int | None = None
     products: int | None = None
     rules: int | None = None
-    unprintable: tuple[tuple[Product, LabelRefused], ...] = ()
-    """Products that no label can be printed for, and why: the till's rules would misread it."""
-
-
-# --- what a cell may hold --------------------------------------------------------------------
-
-
-def _number(text: str) -> int:
-    if not is_digits(text) or len(text) > 10 or not 0 < int(text) <= _LARGEST:
-        raise ValueError(f"'{text[:20]}' is not a whole number from 1 to {_LARGEST}")
-    return int(text)
-
-
-def _grams(text: str) -> int:
-    if not is_digits(text) or len(text) > 5:
-        raise ValueError(f"'{text}' is not a number of whole grams, such as 12")
-    return int(text)
-
-
-def _cents(text: str) -> int:
-    """The price of a kilogram: ``2,95``, ``2.95``, ``2,95 €``."""
-    bare = re.sub(r"[\s€]|EUR", "", text)
-    if not _PRICE.fullmatch(bare) or not bare.isascii():
-        raise ValueError(f"'{text}' is not a price of a kilogram, such as 2,95")
-    cents = int(Decimal(bare.replace(",", ".")).scaleb(2))
-    if cents == 0:
-        raise ValueError("the price is zero")
-    return cents
-
-
-def _badge(text: str) -> str:
-    """As readers give it; a leading zero that a spreadsheet took is put back."""
-    numbers = candidates(text)
-    if not numbers or not all(_BADGE.fullmatch(number) for number in (text, *numbers)):
-        raise ValueError(
-            "not a badge number: 8 to 14 digits, of which 13 end with the right check digit, or "
-            "letters and digits; format the column as text if the spreadsheet changes it"
-        )
-    return max(numbers, key=len)
-
-
-def _barcode(text: str) -> str:
-    """Thirteen digits; a spreadsheet that took the leading zero is put right."""
-    if len(text) == 12 and valid(text):
-        return "0" + text
-    if len(text) != 13 or not is_digits(text):
-        raise ValueError(
-            f"'{text}' is not 13 digits; format the column as text if the spreadsheet changes it"
-        )
-    if not valid(text):
-        raise ValueError(f"'{text}' has a wrong check digit (the last one)")
-    return text
-
-
-def _one_of(*words: str) -> "Column[object]":
-    def parse_word(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"'{text}' is none of {', '.join(words)}")
-        return text.lower()
-
-    return Column(parse_word)
-
-
-def _language(text: str) -> str:
-    if not _LANGUAGE.fullmatch(text.lower()):
-        raise ValueError(f"'{text}' is not a language, such as fr")
-    return text.lower()
-
-
-def _time(zone: tzinfo | None) -> "Column[object]":
-    def parse_time(text: str) -> datetime:
-        french = _FRENCH_TIME.fullmatch(text)
-        try:
-            if french:
-                day, month, year, hour, minute = (int(part or 0) for part in french.groups())
-                at = datetime(year, month, day, hour, minute)  # noqa: DTZ001 - zone comes below
-            else:
-                at = datetime.fromisoformat(text)
-            if at.tzinfo is None:
-                at = at.astimezone() if zone is None else at.replace(tzinfo=zone)
-            return at.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise ValueError(
-                f"'{text}' is not a time, such as 2026-12-03 18:30 or 03/12/2026 18:30"
-            ) from None
-
-    return Column(parse_time, default="")
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(re.sub(r"\{N*D*\}", "", text))
-    except re.error:
-        raise ValueError(f"'{text}' is not a pattern, such as 21.....{{NNDDD}}") from None
-    return text
-
-
-def _members(zone: tzinfo | None) -> Mapping[str, Column[object]]:
-    return {
-        "badge": Column(_badge),
-        "id": Column(_number),
-        "kind": Column(_one_of("member", "employee").parse, default="member"),
-        "first_name": Column(str),
-        "verdict": _one_of("ok", "warn", "stop"),
-        "next_shift": _time(zone),
-        "language": Column(_language, default=""),
-    }
-
-
-PRODUCTS: Mapping[str, Column[object]] = {
-    "id": Column(_number),
-    "number": Column(str, default=""),
-    "name": Column(str),
-    "price": Column(_cents),
-    "barcode": Column(_barcode),
-    "category": Column(str, default=""),
-    "tare_g": Column(_grams, default=0),
-    "details": Column(str, default=""),
-}
-
-RULES: Mapping[str, Column[object]] = {
-    "sequence": Column(_number),
-    "type": Column(str),
-    "encoding": _one_of("ean13", "ean8", "upca", "any"),
-    "pattern": Column(_pattern),
-}
+    gaps: tuple[Gap, ...] = ()
+    """Weights that no label can be printed for, because the till would misread it."""
+    doubts: tuple[Mistake, ...] = ()
+    """What was taken and is perhaps not meant so."""
 
 
 # --- in ----------------------------------------------------------------------------------------
 
 
-def read_files(files: Sequence[Path]) -> list[Table | ImportRefused]:
-    """The cells of each file, or what is wrong with it, for `import_tables`."""
+def read_files(files: Sequence[Path], encoding: str | None = None) -> list[Table | ImportRefused]:
+    """The cells of each file, or what is wrong with it, for `import_tables`.
+
+    `encoding`: of the files that do not say theirs (`tables.read`).
+    """
 
     def read_one(file: Path) -> Table | ImportRefused:
         try:
-            return read(file)
+            return read(file, encoding, PRIVATE)
         except ImportRefused as refused:
             return refused
 
@@ -193,27 +70,31 @@ async def import_tables(
     badge_key: bytes,
     *,
     zone: tzinfo | None = None,
+    weights: range = range(40, 15_001),
 ) -> Imported:
     """Take members, products and rules; each kind replaces what there was of it.
 
-    Times without a zone are in `zone` (None: this machine's). Raises `ImportRefused` with all the
-    mistakes of all the files, and `StoreFull`.
+    `weights` are those of the scale, in grams, for which labels are tried. Times without a zone are
+    in `zone` (None: this machine's). Raises `ImportRefused` with all the mistakes of all the files,
+    and `StoreFull`.
     """
     entries: list[Entry] | None = None
     products: list[Product] | None = None
     rules: list[Rule] | None = None
     mistakes: list[Mistake] = []
+    doubts: list[Mistake] = []
     badges, ids = _Seen("badge"), _Seen("id")
     for table in tables:
         try:
             if isinstance(table, ImportRefused):
                 raise table
-            if "badge" in table.columns:
-                entries = (entries or []) + _entries(table, badge_key, zone, badges)
-            elif "pattern" in table.columns:
+            kind = _kind(table)
+            if kind == "members":
+                entries = (entries or []) + _entries(table, badge_key, zone, badges, doubts)
+            elif kind == "rules":
                 rules = (rules or []) + _rules(table)
             else:
-                products = (products or []) + _products(table, ids)
+                products = (products or []) + _products(table, ids, doubts)
         except ImportRefused as refused:
             mistakes += refused.mistakes
     if mistakes:
@@ -224,8 +105,29 @@ async def import_tables(
         None if entries is None else len(entries),
         None if products is None else len(products),
         None if rules is None else len(rules),
-        () if catalogue is None else tuple(_unprintable(catalogue)),
+        () if catalogue is None else tuple(gaps(catalogue, weights)),
+        tuple(doubts),
     )
+
+
+def _kind(table: Table) -> Literal["members", "products", "rules"]:
+    """Told by the columns. Raises `ImportRefused` when the first line names none."""
+
+    def has(columns: Columns) -> int:
+        return sum(named(name, columns) is not None for name in table.columns)
+
+    if has({"badge": BADGE}):
+        return "members"
+    if has({"pattern": RULES["pattern"]}):
+        return "rules"
+    if has({**RULES, **members(None), **PRODUCTS}) > 1:  # one may be a value: "ean13"
+        return "products"
+    why = (
+        "the first line must name the columns, separated by ; or , or tab: badge, id, first_name, "
+        "verdict (members), id, name, price, barcode (products) or sequence, type, encoding, "
+        "pattern (rules)"
+    )
+    raise ImportRefused([Mistake(table.file, table.header, "", why)])
 
 
 def _catalogue(
@@ -246,19 +148,16 @@ def _catalogue(
     )
 
 
-def _unprintable(catalogue: Catalogue) -> list[tuple[Product, LabelRefused]]:
-    found = []
-    for product in catalogue.products:
-        try:
-            label_code(catalogue, product, grams=1000, cents=product.price_cents_per_kg)
-        except LabelRefused as refused:
-            found.append((product, refused))
-    return found
-
-
-def _entries(table: Table, badge_key: bytes, zone: tzinfo | None, badges: "_Seen") -> list[Entry]:
-    lines = parse(table, _members(zone))
+def _entries(
+    table: Table,
+    badge_key: bytes,
+    zone: tzinfo | None,
+    badges: "_Seen",
+    doubts: list[Mistake],
+) -> list[Entry]:
+    lines = parse(table, members(zone))
     badges.refuse_twice(table, lines)
+    doubts += _doubtful_badges(table, [(line, str(cells["badge"])) for line, cells in lines])
     return [
         Entry.model_validate(
             {
@@ -274,15 +173,41 @@ def _entries(table: Table, badge_key: bytes, zone: tzinfo | None, badges: "_Seen
     ]
 
 
-def _products(table: Table, ids: "_Seen") -> list[Product]:
+def _doubtful_badges(table: Table, badges: list[tuple[int, str]]) -> list[Mistake]:
+    numbers = [(line, badge) for line, badge in badges if is_digits(badge)]
+    wrong = [line for line, badge in numbers if len(badge) == 13 and not valid(badge)]
+    longest = max((len(badge) for _, badge in numbers), default=0)
+    short = [line for line, badge in numbers if len(badge) < longest]
+    doubts = []
+    if wrong:
+        why = (
+            f"{counted(len(wrong), 'number')} of 13 digits, of which the last is not the check "
+            "digit of a barcode: right if a reader gives it so, else a typing error"
+        )
+        doubts.append(Mistake(table.file, wrong[0], "badge", why))
+    if short and not any(badge.startswith("0") for _, badge in numbers):
+        why = (
+            f"{counted(len(short), 'number')} shorter than the others, and none begins with 0: if "
+            "the spreadsheet took leading zeros away, format the column as text"
+        )
+        doubts.append(Mistake(table.file, short[0], "badge", why))
+    return doubts
+
+
+def _products(table: Table, ids: "_Seen", doubts: list[Mistake]) -> list[Product]:
     lines = parse(table, PRODUCTS)
     ids.refuse_twice(table, lines)
-    return [
+    products = [
         Product.model_validate(
             {("price_cents_per_kg" if name == "price" else name): value for name, value in cells}
         )
         for cells in (line[1].items() for line in lines)
     ]
+    prices = [product.price_cents_per_kg for product in products]
+    if median(prices) >= _DEAR and not any(price % 100 for price in prices):
+        why = "most are 50 € a kilogram or more and none has cents: write euros, as in 2,95"
+        doubts.append(Mistake(table.file, lines[0][0], "price", why))
+    return products
 
 
 def _rules(table: Table) -> list[Rule]:
@@ -341,7 +266,8 @@ def write_facts(
             out.write(json.dumps(fact, ensure_ascii=False) + "\n")
         return
     flat = [_flat(fact) for fact in facts]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
+    # Those that every fact has stand there even when there is no fact.
+    columns = list(dict.fromkeys([*_EVERY, *(name for row in flat for name in row)]))
     writer = csv.DictWriter(out, columns, delimiter=";", lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)

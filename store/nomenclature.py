@@ -1,18 +1,24 @@
-"""The till's barcode rules, as Odoo applies them, and the codes that they let a label carry.
+"""The till's barcode rules, as the till applies them, and the codes that they let a label carry.
 
 The one rule: no label leaves with a code that the till would take for something else. `label_code`
 reads every code back through the whole nomenclature before it gives it away.
 
-How Odoo matches (9 to 19): rules by `sequence`; a rule whose `encoding` does not hold for the code
-is passed over; the pattern is a prefix, ``.`` any character, ``{NNDDD}`` the value's digits (N
-whole, D decimal), everything else a regular expression; the first match wins. The product is
-looked up by the base code: value digits at zero, check digit made anew.
+The till is a page, so what counts is Odoo's JavaScript, `addons/barcodes/static/src/js/
+barcode_parser.js` (9 to 19; alternatives as since odoo#125390), and not the Python of the same
+name: that one cuts the code to the length of the pattern, so ``2[0-9]{12}`` catches nothing there
+and everything at the till. Rules go by `sequence`; a rule whose `encoding` does not hold for the
+code is passed over; ``{NNDDD}`` in the pattern stands for the value's digits (N whole, D decimal),
+at the place where the brace stands in the text of the pattern; everything else is a regular
+expression (``.`` any character, ``{12}`` a count) for the beginning of the base code: the code with
+its value digits at zero and the check digit made anew. The first match wins; the product is looked
+up by the base code.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from devices.ean import check_digit, ean13, is_digits, valid
@@ -22,7 +28,9 @@ WEIGHT_TYPES = frozenset({"weight"})
 PRICE_TYPES = frozenset({"price", "price_to_weight", "FF_price_to_weight"})
 """Types whose value is the price of the label: Odoo's, OCA's, and one shop's own."""
 
-_VALUE = re.compile(r"\{(N*)(D*)\}")
+VALUE = re.compile(r"\{(N*)(D*)\}")
+"""The place of a value's digits in a pattern."""
+_WHOLE = re.compile("[0-9]*")
 _LENGTHS = {"ean13": 13, "ean8": 8, "upca": 12}
 _TO_EAN = ("upc2ean", "always")
 _TO_UPC = ("ean2upc", "always")
@@ -43,7 +51,8 @@ class Match:
 
     type: str
     value: Decimal
-    """In the rule's unit (kg, money, per cent) with the rule's decimals; 0 when it has none."""
+    """In the rule's unit (kg, money, per cent) with the rule's decimals; 0 when it has none, NaN
+    where letters stand in its place."""
     base_code: str
     code: str
     """The code as the rule saw it: 13 digits for an EAN-13 rule and a UPC-A code."""
@@ -61,13 +70,14 @@ class LabelCode:
 def match(rules: Iterable[Rule], code: str, upc_ean_conv: str = "always") -> Match | None:
     """What a till with these rules takes `code` for; None when no rule wants it."""
     for rule in sorted(rules, key=lambda rule: rule.sequence):
-        found = _match_one(rule, code, upc_ean_conv)
+        found = match_one(rule, code, upc_ean_conv)
         if found is not None:
             return found
     return None
 
 
-def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
+def match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
+    """What this rule alone takes `code` for."""
     if rule.encoding == "ean13" and upc_ean_conv in _TO_EAN and _encoded(code, "upca"):
         code = "0" + code
     elif (
@@ -80,24 +90,47 @@ def _match_one(rule: Rule, code: str, upc_ean_conv: str) -> Match | None:
     if not _encoded(code, rule.encoding):
         return None
     pattern, base, value = rule.pattern, code, Decimal(0)
-    place = _VALUE.search(pattern)
+    place = VALUE.search(pattern)
     if place is not None:
         start, width = place.start(), len(place[0]) - 2
-        digits = code[start : start + width]
-        if len(digits) < width or not is_digits(digits or "0"):
-            return None
-        value = Decimal(int(digits or "0")).scaleb(-len(place[2]))
+        value = _value(code[start : start + width], len(place[1]), len(place[2]))
         base = code[:start] + "0" * width + code[start + width :]
         pattern = pattern[:start] + "0" * width + pattern[place.end() :]
+        if rule.encoding in _LENGTHS:
+            last = _LENGTHS[rule.encoding] - 1
+            base = base[:last] + check_digit(base[:-1]) + base[last + 1 :]
+    wanted = expression(pattern)
+    if wanted is None or wanted.search(base) is None:
+        return None
+    if rule.encoding == "ean13":
+        base = ean13(base[:12])
+    return Match(rule.type, value, base, code, rule)
+
+
+def _value(digits: str, whole: int, decimals: int) -> Decimal:
+    """What JavaScript's `parseInt` and `parseFloat` make of the digits, also of too few of them."""
+    before = _digits(digits[:whole])
+    if digits[:whole] and not before:
+        return Decimal("NaN")
+    after = _digits(digits[whole:])
+    return Decimal((before or "0") + after.ljust(decimals, "0")).scaleb(-decimals)
+
+
+def _digits(text: str) -> str:
+    found = _WHOLE.match(text)
+    return found[0] if found else ""
+
+
+@lru_cache(maxsize=256)
+def expression(pattern: str) -> re.Pattern[str] | None:
+    """The pattern as JavaScript reads it: each alternative from the beginning, ASCII digits,
+    ``{,12}`` no count. None when it is no regular expression.
+    """
+    parts = (part if part.startswith("^") else f"^{part}" for part in pattern.split("|"))
     try:
-        # As long as the pattern, as in Odoo: what follows is free.
-        if re.match(pattern, base[: len(pattern)]) is None:
-            return None
+        return re.compile("|".join(parts).replace("{,", r"\{,"), re.ASCII)
     except re.error:
         return None
-    if rule.encoding in _LENGTHS:
-        base = base[:-1] + check_digit(base[:-1])
-    return Match(rule.type, value, base, code, rule)
 
 
 def _encoded(code: str, encoding: str) -> bool:
@@ -115,7 +148,7 @@ def encode(product_barcode: str, rule: Rule, value: int) -> str:
 
     Raises ValueError when the rule has no value digits or the value does not fit in them.
     """
-    place = _VALUE.search(rule.pattern)
+    place = VALUE.search(rule.pattern)
     if place is None:
         raise ValueError(f"the rule {rule.pattern} has no value digits")
     start, width = place.start(), len(place[0]) - 2
@@ -133,23 +166,55 @@ def label_code(
     `cents` (the label's price) is needed only where the till's rule carries a price. Raises
     `LabelRefused` with what is wrong with the weight, the product or the till's rules.
     """
-    rule = _rule_for(catalogue, product)
-    kind = rule.type
-    _check_zero_and_unique(catalogue, product, rule)
-    if grams <= 0:
-        raise LabelRefused("barcode.no_weight")
-    if kind in PRICE_TYPES and not cents:
-        raise LabelRefused("barcode.no_price")
-    amount = Decimal(grams).scaleb(-3) if kind in WEIGHT_TYPES else Decimal(cents or 0).scaleb(-2)
-    barcode = encode(product.barcode, rule, _places(rule, amount))
+    rule = label_rule(catalogue, product)
+    barcode = encode(product.barcode, rule, places(rule, grams, cents))
     read = match(catalogue.rules, barcode, catalogue.upc_ean_conv)
+    if read is not None and read.rule is not rule:
+        raise _caught(barcode, read.rule, rule)
+    amount = (
+        Decimal(cents or 0).scaleb(-2) if rule.type in PRICE_TYPES else Decimal(grams).scaleb(-3)
+    )
     if (
         read is None
-        or (read.type, read.value, read.base_code) != (kind, amount, product.barcode)
+        or (read.value, read.base_code) != (amount, product.barcode)
         or not valid(barcode)
     ):
-        raise LabelRefused("barcode.misread", code=barcode, pattern=_pattern(read))
-    return LabelCode(barcode, kind)
+        raise LabelRefused("barcode.misread", code=barcode)
+    return LabelCode(barcode, rule.type)
+
+
+def label_rule(catalogue: Catalogue, product: Product) -> Rule:
+    """The rule that the labels of a product are made for. Raises `LabelRefused` when no weight
+    of it can have a label.
+    """
+    rule = _rule_for(catalogue, product)
+    _check_zero_and_unique(catalogue, product, rule)
+    return rule
+
+
+def places(rule: Rule, grams: int, cents: int | None) -> int:
+    """The weight, or the price, in the last decimal place of the rule.
+
+    Raises `LabelRefused` when there is none, or when it does not fit in the rule's digits.
+    """
+    if grams <= 0:
+        raise LabelRefused("barcode.no_weight")
+    priced = rule.type in PRICE_TYPES
+    amount, unit = (cents, 2) if priced else (grams, 3)
+    if not amount:
+        raise LabelRefused("barcode.no_price")
+    place = VALUE.search(rule.pattern)
+    assert place is not None
+    whole, decimals = len(place[1]), len(place[2])
+    value: int
+    value, rest = divmod(amount * 10**decimals, 10**unit)
+    if rest:
+        exact = str(Decimal(amount).scaleb(-unit))
+        raise LabelRefused("barcode.too_coarse", pattern=rule.pattern, amount=exact)
+    if value >= 10 ** (whole + decimals):
+        most = Decimal(10 ** (whole + decimals) - 1).scaleb(-decimals)
+        raise LabelRefused("barcode.too_dear" if priced else "barcode.too_heavy", most=str(most))
+    return value
 
 
 def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
@@ -161,29 +226,29 @@ def _rule_for(catalogue: Catalogue, product: Product) -> Rule:
     first = match(catalogue.rules, product.barcode, catalogue.upc_ean_conv)
     if first is None:
         raise LabelRefused("barcode.no_rule", code=product.barcode)
-    if first.type in WEIGHT_TYPES | PRICE_TYPES and _VALUE.search(first.rule.pattern):
+    if first.type in WEIGHT_TYPES | PRICE_TYPES and VALUE.search(first.rule.pattern):
         return first.rule
     meant = [
         rule
         for rule in catalogue.rules
-        if rule.type in WEIGHT_TYPES | PRICE_TYPES and _VALUE.search(rule.pattern)
+        if rule.type in WEIGHT_TYPES | PRICE_TYPES and VALUE.search(rule.pattern)
     ]
     wanted = match(meant, product.barcode, catalogue.upc_ean_conv)
     if wanted is None:
         raise LabelRefused("barcode.not_weighed", code=product.barcode, type=first.type)
-    raise LabelRefused(
-        "barcode.caught",
-        code=product.barcode,
-        pattern=first.rule.pattern,
-        type=first.type,
-        wanted=wanted.rule.pattern,
+    raise _caught(product.barcode, first.rule, wanted.rule)
+
+
+def _caught(code: str, by: Rule, wanted: Rule) -> LabelRefused:
+    return LabelRefused(
+        "barcode.caught", code=code, pattern=by.pattern, type=by.type, wanted=wanted.pattern
     )
 
 
 def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -> None:
     if encode(product.barcode, rule, 0) != product.barcode:
         raise LabelRefused("barcode.not_zero", code=product.barcode, pattern=rule.pattern)
-    place = _VALUE.search(rule.pattern)
+    place = VALUE.search(rule.pattern)
     assert place is not None
     start, end = place.start(), place.end() - 2
     fixed = product.barcode[:start], product.barcode[end:12]
@@ -191,25 +256,6 @@ def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -
         # Another code with the same fixed digits becomes the same code on its labels.
         if other.id != product.id and (other.barcode[:start], other.barcode[end:12]) == fixed:
             raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
-
-
-def _places(rule: Rule, amount: Decimal) -> int:
-    """The amount in the rule's last decimal place. Raises `LabelRefused` when it cannot be."""
-    place = _VALUE.search(rule.pattern)
-    assert place is not None
-    whole, decimals = len(place[1]), len(place[2])
-    scaled = amount.scaleb(decimals)
-    if scaled != scaled.to_integral_value():
-        raise LabelRefused("barcode.too_coarse", pattern=rule.pattern, amount=str(amount))
-    if scaled >= 10 ** (whole + decimals):
-        key = "barcode.too_heavy" if rule.type in WEIGHT_TYPES else "barcode.too_dear"
-        most = Decimal(10 ** (whole + decimals) - 1).scaleb(-decimals)
-        raise LabelRefused(key, most=str(most))
-    return int(scaled)
-
-
-def _pattern(read: Match | None) -> str:
-    return read.rule.pattern if read is not None else ""
 
 
 # --- decoders --------------------------------------------------------------------------------
@@ -250,7 +296,7 @@ def decode_embedded(vector: Mapping[str, Any]) -> dict[str, Any]:
 
 def _verified(found: Match, index: Any) -> bool | None:
     """Whether the verifier digit of the price is right; None when there can be none."""
-    place = _VALUE.search(found.rule.pattern)
+    place = VALUE.search(found.rule.pattern)
     if place is None or len(place[0]) - 2 not in (4, 5) or found.type not in PRICE_TYPES:
         return None
     start, width = place.start(), len(place[0]) - 2

@@ -33,7 +33,7 @@ from support.stores import opened
 import bridge.config
 from devices import State
 from devices.registry import drivers, load_driver
-from edged import config, transfer
+from edged import columns, config
 from edged.cli import parser
 from kiosk.settings import EntranceSettings, PhotoSettings, ScaleSettings
 
@@ -55,7 +55,7 @@ BRIDGE = {
     "[site.products]": bridge.config.ProductsTable,
     "[site.apply]": bridge.config.ApplyTable,
 }
-SCREENS = {"page", "entrance", "weighing", "photo", "label", "status", "remedy"}
+SCREENS = {"page", "entrance", "weighing", "photo", "label", "status", "import", "remedy"}
 """Tables of the screens' catalogues that tell no fault; all others stand in troubleshooting."""
 
 
@@ -316,7 +316,7 @@ def test_make_and_the_files_named_exist(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_columns_are_described(language: str) -> None:
-    kinds = (transfer._members(None), transfer.PRODUCTS, transfer.RULES)
+    kinds = (columns.members(None), columns.PRODUCTS, columns.RULES)
     tables = [
         rows(section)
         for section in sections(page(language, "without-odoo")).values()
@@ -339,4 +339,4 @@ async def test_examples_are_imported(language: str, tmp_path: Path) -> None:
     async with opened(tmp_path / "store") as store:
         imported = await import_files(store, files, b"key")
     assert (imported.members, imported.products, imported.rules) == (2, 1, 1)
-    assert imported.unprintable == ()
+    assert (imported.gaps, imported.doubts) == ((), ())

@@ -6,6 +6,7 @@ under the till's customer rule 042, products under its weight rule 21 with a rig
 
 from bridge.standin.database import Database
 from bridge.standin.rpc import User
+from devices.ean import ean13
 
 NAME = "demo"
 PASSWORD = "demo-bridge"  # noqa: S105 - of a stand-in on 127.0.0.1
@@ -51,12 +52,6 @@ RULES = (
     (90, "Product Barcodes", "product", "any", ".*"),
 )
 KG, UNITS, GRAM = 12, 1, 13
-
-
-def ean13(first_twelve: str) -> str:
-    """With its check digit."""
-    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(first_twelve))
-    return first_twelve + str(-total % 10)
 
 
 def badge_of(member: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from bridge import profile
 from bridge.config import ProductsTable
 from bridge.odoo import Odoo
-from bridge.products import Shelf, cents, valid_ean13
+from bridge.products import Shelf, cents
 from bridge.standin import StandIn
 from bridge.standin.demo import KG, NAME, PASSWORD, PRODUCTS, RULES, add_product, stock
 from bridge.wire import Rejected
@@ -22,13 +22,6 @@ from mqtt.messages import Product
 )
 def test_prices_are_what_the_number_says(price: float, expected: int) -> None:
     assert cents(price) == expected
-
-
-def test_check_digits() -> None:
-    assert valid_ean13("2100001000004")
-    assert not valid_ean13("2100001000005")
-    assert not valid_ean13("210000100000")
-    assert not valid_ean13("21000010000०4")
 
 
 @pytest.fixture(params=[16, 18, 19])

@@ -81,3 +81,9 @@ def test_a_code_typed_without_a_vector_around_it(text, answer):
 def test_bad_arguments_say_so(vector):
     with pytest.raises(ValueError, match="'input'"):
         ean.decode(vector)
+
+
+def test_an_ean_13_has_thirteen_ascii_digits_and_the_last_one_right():
+    assert ean.valid_ean13("2100001000004")
+    for wrong in ("2100001000005", "210000100000", "96385074", "21000010000०4", ""):
+        assert not ean.valid_ean13(wrong)

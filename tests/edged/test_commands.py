@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -365,12 +366,72 @@ async def test_a_reader_that_has_enough_is_no_failure(station: Path, tmp_path: P
 
 async def test_a_bad_line_imports_nothing(station: Path, tmp_path: Path) -> None:
     members = tmp_path / "members.csv"
-    members.write_text("badge;id;first_name;verdict\n0420001234005;12;A;ok\n1;x;B;maybe\n")
+    members.write_text("badge;id;first_name;verdict\n4,2E+11;12;A;ok\n1;x;B;maybe\n")
     status, _, err = await edged("import", "-c", station, members)
     assert status == 2
     assert "line 2" in err
     assert "line 3" in err
     assert "Nothing was imported." in err
+
+
+async def test_an_import_tells_which_weights_have_no_label_and_of_how_many(
+    station: Path, tmp_path: Path
+) -> None:
+    products, rules = tmp_path / "p.csv", tmp_path / "r.csv"
+    products.write_text(
+        "id;name;price;barcode\n1;Pommes;2,95;2112345000008\n2;Prunes;3;2112346000007\n"
+    )
+    heading = "sequence;type;encoding;pattern\n"
+    rules.write_text(f"{heading}36;weight;ean13;21.....{{NNDD}}\n")
+    status, out, err = await edged("import", "-c", station, products)
+    assert (status, out) == (0, "2 products\n")
+    assert "rules.csv" in err
+    status, _, err = await edged("import", "-c", station, products, rules)
+    (line,) = err.splitlines()  # one fault of two products
+    assert line.startswith("Pommes")
+    assert "barcode.too_coarse" in line
+    assert re.search(r"13.464\D*14.961\D*40\D*15\D*0.041", line), line
+    assert "rules.csv" not in err
+    rules.write_text(f"{heading}10;product;any;2[0-9]{{12}}\n36;weight;ean13;21.....{{NNDDD}}\n")
+    status, _, err = await edged("import", "-c", station, rules)
+    assert status == 0
+    assert "2[0-9]{12}" in err
+    assert "21.....{NNDDD}" in err
+
+
+async def test_an_import_tries_the_range_of_the_stations_own_scale(
+    station: Path, tmp_path: Path
+) -> None:
+    text = station.read_text()
+    screen = '\n[screens.scale]\nscale = "balance"\nprinter = "labels"\nmax_g = 6000\n'
+    station.write_text(text + screen)
+    products, rules = tmp_path / "p.csv", tmp_path / "r.csv"
+    products.write_text("id;name;price;barcode\n1;Pommes;2,95;2112345000008\n")
+    rules.write_text("sequence;type;encoding;pattern\n36;weight;ean13;21.....{NDDD}\n")
+    status, _, err = await edged("import", "-c", station, products, rules)
+    assert (status, err) == (0, "")
+    station.write_text(text)
+    _, _, err = await edged("import", "-c", station, products, rules)
+    assert "barcode.too_heavy" in err
+
+
+async def test_letters_that_are_unclear_are_asked_about_on_the_command_line(
+    station: Path, tmp_path: Path
+) -> None:
+    products = tmp_path / "p.csv"
+    text = "id;name;price;barcode\n1;Iñaki;2,95;2112345000008\n"
+    products.write_bytes(text.encode("mac-roman"))
+    status, _, err = await edged("import", "-c", station, products)
+    assert status == 2
+    assert "'Iñaki' with --encoding mac-roman" in err
+    status, out, _ = await edged("import", "-c", station, "--encoding", "mac-roman", products)
+    assert (status, out) == (0, "1 product\n")
+
+
+async def test_an_export_of_no_facts_has_its_header(station: Path, tmp_path: Path) -> None:
+    await (await Store.open(tmp_path / "data", clock=lambda: "synced")).close()
+    status, out, err = await edged("export", "facts", "--csv", "-c", station)
+    assert (status, out, err) == (0, "v;id;epoch;seq;at;clock;boot;up;kind;state;why\n", "")
 
 
 # --- bridge ------------------------------------------------------------------------------------

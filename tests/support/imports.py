@@ -9,6 +9,11 @@ from store import Store
 
 
 async def import_files(
-    store: Store, files: Sequence[Path], badge_key: bytes, *, zone: tzinfo | None = None
+    store: Store,
+    files: Sequence[Path],
+    badge_key: bytes,
+    *,
+    zone: tzinfo | None = None,
+    encoding: str | None = None,
 ) -> Imported:
-    return await import_tables(store, read_files(files), badge_key, zone=zone)
+    return await import_tables(store, read_files(files, encoding), badge_key, zone=zone)
