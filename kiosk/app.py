@@ -28,7 +28,7 @@ from kiosk.guard import Guard, Once, Tokens
 from kiosk.screen import Screen
 from kiosk.station import Station
 from kiosk.status import report
-from kiosk.stream import HEARTBEAT_S, View, beating, event, events, heartbeat
+from kiosk.stream import HEARTBEAT_S, QUICK_S, View, beating, event, events, heartbeat
 from kiosk.weighing import Weighing
 from kiosk.words import Language, language_of
 from printer import NotPrinted
@@ -65,7 +65,8 @@ def _views(
     if weighing is not None:
         draw = partial(render.scale, settings=weighing.settings)
         values = render.values_of_scale
-        views.append(view(weighing, draw, frame=lambda page: page.frame, values=values))
+        frame, beat = (lambda page: page.frame), QUICK_S
+        views.append(view(weighing, draw, frame=frame, values=values, beat_s=beat))
     if booth is not None:
         views.append(view(booth, render.photo))
     return {view.name: view for view in views}
@@ -246,7 +247,7 @@ class _Pages:
     async def _status_events(self) -> AsyncIterator[bytes]:
         last = ""
         async for _ in beating(self._status_language.changes(), HEARTBEAT_S):
-            yield heartbeat(self._station)
+            yield heartbeat(self._station, HEARTBEAT_S)
             parts = await self._status_html()
             html = render.fragment(self._station, "status", parts.pop("page"), **parts)
             if html != last:

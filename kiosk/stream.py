@@ -1,7 +1,8 @@
 """The event stream of a page: ``heartbeat``, ``screen`` and ``value`` events.
 
-The one rule: the heartbeat is a named event every two seconds, because its silence is how the
-page learns that the station froze; between two of them nothing is sent that did not change.
+The one rule: the heartbeat is a named event, because its silence is how the page learns that the
+station froze; between two of them nothing is sent that did not change. It comes every two seconds,
+and on a page with a weight every half: a number that may be old has to go within one.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from devices import Value
 from kiosk.render import Values, clock_of
 from kiosk.station import Station
 
-HEARTBEAT_S = 2.0
+HEARTBEAT_S, QUICK_S = 2.0, 0.5
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class View:
     frame: Callable[[Any], object]
     """What must be equal for a ``value`` event to be enough."""
     values: Callable[[Any], Values]
+    beat_s: float = HEARTBEAT_S
+    """From one heartbeat to the next. After two the page shows no number."""
 
 
 def event(name: str, data: str) -> bytes:
@@ -38,18 +41,18 @@ def event(name: str, data: str) -> bytes:
     return f"event: {name}\n{lines}\n".encode()
 
 
-def heartbeat(station: Station) -> bytes:
-    beat = {"build": station.build, "clock": clock_of(station)}
+def heartbeat(station: Station, every: float) -> bytes:
+    beat = {"build": station.build, "clock": clock_of(station), "every": every}
     return event("heartbeat", json.dumps(beat))
 
 
 async def events(station: Station, view: View, html: Callable[[Any], str]) -> AsyncIterator[bytes]:
     """For ever: first the whole screen, then what changes."""
-    yield heartbeat(station)
+    yield heartbeat(station, view.beat_s)
     last: Any = None
-    async for page in beating(view.page.changes(), HEARTBEAT_S):
+    async for page in beating(view.page.changes(), view.beat_s):
         if page is None:
-            yield heartbeat(station)
+            yield heartbeat(station, view.beat_s)
         elif last is not None and view.frame(page) == view.frame(last):
             yield event("value", json.dumps(view.values(page), ensure_ascii=False))
             last = page

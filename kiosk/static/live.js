@@ -1,10 +1,10 @@
 // Keeps a page equal to what the station says, and sends taps.
-// The one rule: when the station's heartbeat is silent the page says so and shows no number; and
-// only a page that hears the heartbeat and is really drawn says that it is alive.
+// The one rule: when the station's heartbeat is late the page shows no number, and when it is
+// silent the page says so; and only a page that hears the heartbeat and is really drawn says that it is alive.
 (() => {
   "use strict";
   const SILENT_MS = 5000;
-  const LOOK_MS = 500;
+  const LOOK_MS = 100;
   const ALIVE_MS = 5000;
   const JUST_APPEARED_MS = 250;
   const name = document.body.dataset.name;
@@ -35,6 +35,7 @@
 
   if (!meta("token")) return;
   let heard = performance.now();
+  let late = SILENT_MS;
   let cue = document.getElementById("main").dataset.cue;
   const appeared = new WeakMap();
 
@@ -121,7 +122,7 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");
-    if (!button || button.disabled || document.body.classList.contains("silent")) return;
+    if (!button || button.disabled || document.body.classList.contains("late")) return;
     // A button that has only just come under the finger was not meant, nor are the taps after it
     // until the finger pauses: a nervous hand that starts must not cancel.
     const part = button.closest("[data-part]");
@@ -143,17 +144,23 @@
 
   const hear = () => {
     heard = performance.now();
-    document.body.classList.remove("silent");
+    document.body.classList.remove("silent", "late");
   };
   let source;
   const listen = () => {
     source = new EventSource(`/${name}/stream`);
     source.addEventListener("heartbeat", (event) => {
-      const { build, clock } = JSON.parse(event.data);
+      const { build, clock, every } = JSON.parse(event.data);
+      late = 2000 * every;
       if (build !== meta("build")) return location.reload();
       const shown = document.getElementById("clock");
       if (shown && shown.textContent !== clock) shown.textContent = clock;
       hear();
+    });
+    // The station has closed the line: it ended, or somebody ended it.
+    source.addEventListener("error", () => {
+      heard = Math.min(heard, performance.now() - late - 1);
+      document.body.classList.add("late");
     });
     source.addEventListener("screen", (event) => {
       hear();
@@ -169,7 +176,9 @@
   };
   listen();
   setInterval(() => {
-    if (performance.now() - heard > SILENT_MS) document.body.classList.add("silent");
+    const quiet = performance.now() - heard;
+    if (quiet > late) document.body.classList.add("late");
+    if (quiet > SILENT_MS) document.body.classList.add("silent");
     // After an answer that is not a stream (the daemon starting), EventSource gives up for good.
     if (source.readyState === EventSource.CLOSED) listen();
   }, LOOK_MS);

@@ -161,6 +161,52 @@ def test_a_frozen_daemon_is_told_and_its_numbers_hidden(stage: Stage, watch: Wat
     assert page.is_visible("#weight")
 
 
+def test_a_number_that_may_be_old_goes_before_the_page_knows_why(
+    stage: Stage, watch: Watch
+) -> None:
+    watched = watch("scale")
+    page = watched.page
+    stage.do(stage.bench.scale.put, 482)
+    page.wait_for_selector("main.is-pick")
+    assert watched.page.evaluate("document.body.className") == ""
+    page.evaluate(
+        """() => {
+          window.left = [];
+          new MutationObserver(() => {
+            const now = document.body.className;
+            if (now !== left.at(-1)) left.push(now);
+          })
+            .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+        }"""
+    )
+    stage.freeze(7.5)
+    page.wait_for_selector("#away", state="visible")
+    assert page.evaluate("left") == ["late", "late silent"]
+    assert page.evaluate("getComputedStyle(document.getElementById('weight')).visibility") == (
+        "hidden"
+    )
+    page.wait_for_selector("#away", state="hidden", timeout=15_000)
+    assert page.is_visible("#weight")
+
+
+def test_a_line_that_is_closed_takes_the_number_at_once(stage: Stage, watch: Watch) -> None:
+    """As by a daemon that was killed: no heartbeat is waited for."""
+    watched = watch("scale")
+    page = watched.page
+    stage.do(stage.bench.scale.put, 482)
+    page.wait_for_selector("main.is-pick")
+    page.evaluate(
+        """() => {
+          window.told = [];
+          new MutationObserver(() => told.push(document.body.className))
+            .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+        }"""
+    )
+    stage.hang_up()
+    page.wait_for_selector("#weight", state="hidden")
+    assert page.evaluate("told[0]") == "late"
+
+
 def test_a_new_build_reloads_the_page(stage: Stage, watch: Watch) -> None:
     watched = watch("entrance")
     page = watched.page

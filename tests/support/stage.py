@@ -61,10 +61,10 @@ class Stage:
             self.screens: dict[str, Any] = {screen.name: screen for screen in screens}
             app = build(made.station, self.entrance, self.weighing, self.booth)
             async with running(self.entrance, self.weighing, self.booth, made.camera):
-                server = asyncio.create_task(serve(app, port=0, listening=self._listening))
+                self._server = asyncio.create_task(serve(app, port=0, listening=self._listening))
                 await self._over.wait()
-                server.cancel()
-                await asyncio.gather(server, return_exceptions=True)
+                self._server.cancel()
+                await asyncio.gather(self._server, return_exceptions=True)
 
     def _listening(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -80,6 +80,10 @@ class Stage:
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+    def hang_up(self) -> None:
+        """The daemon ends, and with it every connection."""
+        self.do(self._server.cancel)
 
     def freeze(self, seconds: float) -> None:
         """The daemon stops answering, its sockets stay open: as under SIGSTOP."""
