@@ -137,8 +137,8 @@ POSSIBLE = (
     "change its priority",
     "open a device of another kind",
 )
-"""What nothing but those lines keeps an ordinary user from. The other attempts are refused by several
-things at once: no capability, the filter of calls, a line of their own.
+"""What nothing but those lines keeps an ordinary user from. The other attempts are refused by
+several things at once: no capability, the filter of calls, a line of their own.
 """
 
 
