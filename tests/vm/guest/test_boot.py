@@ -5,11 +5,10 @@ First of all tests (they run by the alphabet), because later ones load drivers b
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from support.far_ends import PrinterEnd, answering
 from support.kernel import LoopbackCamera, modprobe, usb_adapter, usb_printer, usb_serial, wait_for
 from support.units import shows, states, systemctl
@@ -22,17 +21,10 @@ DRIVERS = ("usb_serial_simple", "usbserial", "cdc_acm", "usblp", "v4l2loopback",
 IDENTITY = "MFG:EPSON;CMD:ESC/POS;MDL:TM-T20;CLS:PRINTER;"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def station() -> Iterator[None]:
-    """What the boot started is stopped before the other files' tests want the devices."""
-    yield
-    systemctl("stop", "edged")
-
-
 async def all_are(state: str) -> None:
     async with asyncio.timeout(120):
         while (found := await asyncio.to_thread(states)) != dict.fromkeys(DEVICES, state):
-            print(found)
+            print(found)  # the last one stands beside a failure
             await asyncio.sleep(1)
 
 
@@ -42,10 +34,12 @@ async def all_plugged_in() -> AsyncIterator[None]:
     keyboard = plugged_in()
     with usb_serial() as scale, usb_adapter(), usb_printer(IDENTITY) as printer, LoopbackCamera():
         labels = PrinterEnd(printer)
-        async with answering(scale, Toledo8217Simulator(1234).feed):
-            yield
-        labels.close()
-    keyboard.close()
+        try:
+            async with answering(scale, Toledo8217Simulator(1234).feed):
+                yield
+        finally:
+            labels.close()
+            keyboard.close()
 
 
 async def test_what_is_plugged_in_after_the_boot_works() -> None:
