@@ -145,7 +145,7 @@ def read(file: Path, encoding: str | None = None, private: Container[str] = ()) 
         if len(cells) > len(columns)
     ]
     mistakes += [
-        Mistake(file, at, columns[n] if n < len(columns) else "", why)
+        Mistake(file, at, shown(columns[n]) if n < len(columns) else "", why)
         for at, cells in rows
         for n, cell in enumerate(cells)
         if (why := _damage(cell))
@@ -195,8 +195,9 @@ def parse(table: Table, columns: Columns) -> list[tuple[int, dict[str, object]]]
 
 
 def shown(name: str) -> str:
-    """A name that may be a badge number, because the line of names was forgotten."""
-    return re.sub(r"(\w\w)(?:\w*\d){4}\w*", r"\1…", name)
+    """A name as a message tells it: it may be a badge number, where the names were forgotten."""
+    seen = "".join(char if char.isprintable() else "·" for char in name)
+    return re.sub(r"(\w\w)(?:\w*\d){4}\w*", r"\1…", seen)
 
 
 def _no_such(name: str, columns: Columns) -> str:
@@ -257,7 +258,9 @@ def _with_letters(
         if not cell.isascii()
     ]
     other = [(line, n) for line, n, cell in places if not _is_utf8(cell)]
-    if len(other) < len(places):
+    if not other:
+        encoding = "utf-8"  # what is none stands between the cells, and is nothing
+    elif len(other) < len(places):
         line, n = other[0]
         why = (
             "this is not UTF-8 as other lines are: if two files were put together, save each of "
@@ -281,7 +284,7 @@ def _with_letters(
 def _name(rows: Sequence[_Row], n: int) -> str:
     """The name of a column before the letters are known."""
     header = rows[0][1]
-    return header[n].strip().lower() if n < len(header) and header[n].isascii() else ""
+    return shown(header[n].strip().lower()) if n < len(header) and header[n].isascii() else ""
 
 
 def _is_utf8(cell: bytes) -> bool:
