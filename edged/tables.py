@@ -35,6 +35,8 @@ _TWICE = re.compile(
     "\u00e2\u20ac.|[\u00c2-\u00c5][\u0080-\u00bf\u0152-\u0192\u02c6-\u02dc\u2013-\u2122]"
 )
 """A letter of two UTF-8 bytes that was read as two letters of Windows: ``Ã©``."""
+_LONG = re.compile(r"(?=[\w,]{6})(?=(?:[\w,]*\d){4})(\w\w)[\w,]*")
+"""Six characters or more with four digits: what a badge number is, and a date is not."""
 _ZIP = b"PK\x03\x04"
 """How a file of Excel or LibreOffice begins."""
 
@@ -195,9 +197,9 @@ def parse(table: Table, columns: Columns) -> list[tuple[int, dict[str, object]]]
 
 
 def shown(name: str) -> str:
-    """A name as a message tells it: it may be a badge number, where the names were forgotten."""
+    """A name or a value as a message tells it: it may be a badge number in a wrong place."""
     seen = "".join(char if char.isprintable() else "·" for char in name)
-    return re.sub(r"(\w\w)(?:\w*\d){4}\w*", r"\1…", seen)
+    return _LONG.sub(r"\1…", seen)
 
 
 def _no_such(name: str, columns: Columns) -> str:

@@ -329,3 +329,18 @@ async def test_a_wrong_check_digit_is_told_and_taken(tmp_path):
     (doubt,) = imported.doubts
     assert (imported.members, doubt.line, doubt.column) == (2, 2, "badge")
     assert "0401281997931" not in doubt.message
+
+
+@pytest.mark.parametrize(
+    "badge", ["0420001234004", "1234567", '"069,23659"', "COOP_0012", "04A1B2C3"]
+)
+@pytest.mark.parametrize("column", ["id", "kind", "verdict", "next_shift", "language"])
+async def test_a_badge_in_a_wrong_column_is_not_shown_whole(tmp_path, badge, column):
+    cells = {"badge": "7", "id": "1", "kind": "", "first_name": "A", "verdict": "ok"}
+    cells |= {"next_shift": "", "language": "", column: badge}
+    content = f"{';'.join(cells)}\n{';'.join(cells.values())}\n".encode()
+    if (column, badge) == ("id", "1234567"):
+        return  # which is a right number
+    (told,) = await refusal(tmp_path, content)
+    assert told.startswith(f", line 2, {column}: ")
+    assert badge.strip('"') not in told
