@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from badge_reader.number import candidates
 from devices.ean import is_digits, valid
-from edged.tables import Column, Columns
+from edged.tables import Column, Columns, shown
 
 _LARGEST = 2**31 - 1
 """No record of Odoo has a higher number."""
@@ -24,7 +24,7 @@ _FRENCH_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2})[:h](\d{
 
 def _number(text: str) -> int:
     if not is_digits(text) or len(text) > 10 or not 0 < int(text) <= _LARGEST:
-        raise ValueError(f"'{text[:20]}' is not a whole number from 1 to {_LARGEST}")
+        raise ValueError(f"'{shown(text)[:20]}' is not a whole number from 1 to {_LARGEST}")
     return int(text)
 
 
@@ -71,7 +71,7 @@ def _barcode(text: str) -> str:
 def _one_of(*words: str) -> "Column[object]":
     def parse_word(text: str) -> str:
         if text.lower() not in words:
-            raise ValueError(f"'{text}' is none of {', '.join(words)}")
+            raise ValueError(f"'{shown(text)}' is none of {', '.join(words)}")
         return text.lower()
 
     return Column(parse_word)
@@ -79,7 +79,7 @@ def _one_of(*words: str) -> "Column[object]":
 
 def _language(text: str) -> str:
     if not _LANGUAGE.fullmatch(text.lower()):
-        raise ValueError(f"'{text}' is not a language, such as fr")
+        raise ValueError(f"'{shown(text)}' is not a language, such as fr")
     return text.lower()
 
 
@@ -97,7 +97,7 @@ def _time(zone: tzinfo | None) -> "Column[object]":
             return at.astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError(
-                f"'{text}' is not a time, such as 2026-12-03 18:30 or 03/12/2026 18:30"
+                f"'{shown(text)}' is not a time, such as 2026-12-03 18:30 or 03/12/2026 18:30"
             ) from None
 
     return Column(parse_time, default="")

@@ -18,6 +18,7 @@ from store.nomenclature import (
     VALUE,
     LabelRefused,
     expression,
+    fixed_digits,
     label_code,
     label_rule,
     match_one,
@@ -42,9 +43,10 @@ class Gap:
 def gaps(catalogue: Catalogue, weights: range) -> Iterator[Gap]:
     """What is wrong with the labels of each product over `weights`, whole grams from 1 upwards."""
     rules = sorted(catalogue.rules, key=lambda rule: rule.sequence)
+    twins = _twins(catalogue)
     for product in catalogue.products:
         try:
-            rule = label_rule(catalogue, product)
+            rule = label_rule(catalogue, product, twins(product))
         except LabelRefused as refused:
             yield Gap(product, refused, weights[0], len(weights))
             continue
@@ -62,6 +64,24 @@ def gaps(catalogue: Catalogue, weights: range) -> Iterator[Gap]:
                 count[why] += 1
         for why, grams in first.items():
             yield Gap(product, _refusal(catalogue, product, grams), grams, count[why])
+
+
+def _twins(catalogue: Catalogue) -> Callable[[Product], list[Product]]:
+    """Finds the products whose labels may have the same code, without a look at all of them."""
+    valued = {_span(rule): rule for rule in catalogue.rules if VALUE.search(rule.pattern)}
+    alike: dict[object, list[Product]] = {}
+    for product in catalogue.products:
+        for span, rule in valued.items():
+            alike.setdefault((span, *fixed_digits(product.barcode, rule)), []).append(product)
+
+    def find(product: Product) -> list[Product]:
+        return [
+            twin
+            for span, rule in valued.items()
+            for twin in alike[span, *fixed_digits(product.barcode, rule)]
+        ]
+
+    return find
 
 
 def _fit(rule: Rule, product: Product, grams: int) -> int | str:

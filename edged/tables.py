@@ -35,6 +35,8 @@ _TWICE = re.compile(
     "\u00e2\u20ac.|[\u00c2-\u00c5][\u0080-\u00bf\u0152-\u0192\u02c6-\u02dc\u2013-\u2122]"
 )
 """A letter of two UTF-8 bytes that was read as two letters of Windows: ``Ã©``."""
+_LONG = re.compile(r"(?=[\w,]{6})(?=(?:[\w,]*\d){4})(\w\w)[\w,]*")
+"""Six characters or more with four digits: what a badge number is, and a date is not."""
 _ZIP = b"PK\x03\x04"
 """How a file of Excel or LibreOffice begins."""
 
@@ -145,7 +147,7 @@ def read(file: Path, encoding: str | None = None, private: Container[str] = ()) 
         if len(cells) > len(columns)
     ]
     mistakes += [
-        Mistake(file, at, columns[n] if n < len(columns) else "", why)
+        Mistake(file, at, shown(columns[n]) if n < len(columns) else "", why)
         for at, cells in rows
         for n, cell in enumerate(cells)
         if (why := _damage(cell))
@@ -195,8 +197,9 @@ def parse(table: Table, columns: Columns) -> list[tuple[int, dict[str, object]]]
 
 
 def shown(name: str) -> str:
-    """A name that may be a badge number, because the line of names was forgotten."""
-    return re.sub(r"(\w\w)(?:\w*\d){4}\w*", r"\1…", name)
+    """A name or a value as a message tells it: it may be a badge number in a wrong place."""
+    seen = "".join(char if char.isprintable() else "·" for char in name)
+    return _LONG.sub(r"\1…", seen)
 
 
 def _no_such(name: str, columns: Columns) -> str:
@@ -257,7 +260,9 @@ def _with_letters(
         if not cell.isascii()
     ]
     other = [(line, n) for line, n, cell in places if not _is_utf8(cell)]
-    if len(other) < len(places):
+    if not other:
+        encoding = "utf-8"  # what is none stands between the cells, and is nothing
+    elif len(other) < len(places):
         line, n = other[0]
         why = (
             "this is not UTF-8 as other lines are: if two files were put together, save each of "
@@ -281,7 +286,7 @@ def _with_letters(
 def _name(rows: Sequence[_Row], n: int) -> str:
     """The name of a column before the letters are known."""
     header = rows[0][1]
-    return header[n].strip().lower() if n < len(header) and header[n].isascii() else ""
+    return shown(header[n].strip().lower()) if n < len(header) and header[n].isascii() else ""
 
 
 def _is_utf8(cell: bytes) -> bool:

@@ -183,13 +183,22 @@ def label_code(
     return LabelCode(barcode, rule.type)
 
 
-def label_rule(catalogue: Catalogue, product: Product) -> Rule:
+def label_rule(
+    catalogue: Catalogue, product: Product, others: Iterable[Product] | None = None
+) -> Rule:
     """The rule that the labels of a product are made for. Raises `LabelRefused` when no weight
-    of it can have a label.
+    of it can have a label. `others` are the products that may have its code (None: all).
     """
     rule = _rule_for(catalogue, product)
-    _check_zero_and_unique(catalogue, product, rule)
+    _check_zero_and_unique(product, rule, catalogue.products if others is None else others)
     return rule
+
+
+def fixed_digits(barcode: str, rule: Rule) -> tuple[str, str]:
+    """What all labels of a product have in common: the digits before and after the value's."""
+    place = VALUE.search(rule.pattern)
+    assert place is not None
+    return barcode[: place.start()], barcode[place.end() - 2 : 12]
 
 
 def places(rule: Rule, grams: int, cents: int | None) -> int:
@@ -245,16 +254,13 @@ def _caught(code: str, by: Rule, wanted: Rule) -> LabelRefused:
     )
 
 
-def _check_zero_and_unique(catalogue: Catalogue, product: Product, rule: Rule) -> None:
+def _check_zero_and_unique(product: Product, rule: Rule, others: Iterable[Product]) -> None:
     if encode(product.barcode, rule, 0) != product.barcode:
         raise LabelRefused("barcode.not_zero", code=product.barcode, pattern=rule.pattern)
-    place = VALUE.search(rule.pattern)
-    assert place is not None
-    start, end = place.start(), place.end() - 2
-    fixed = product.barcode[:start], product.barcode[end:12]
-    for other in catalogue.products:
+    fixed = fixed_digits(product.barcode, rule)
+    for other in others:
         # Another code with the same fixed digits becomes the same code on its labels.
-        if other.id != product.id and (other.barcode[:start], other.barcode[end:12]) == fixed:
+        if other.id != product.id and fixed_digits(other.barcode, rule) == fixed:
             raise LabelRefused("barcode.shared", code=product.barcode, other=other.name)
 
 

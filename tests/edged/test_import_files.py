@@ -1,5 +1,6 @@
 """CSV files as spreadsheets and people make them: taken right, or refused with the true cause."""
 
+import random
 import re
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from support.imports import import_files
 from support.stores import opened
 
 from badge_reader.number import candidates
-from edged.tables import ImportRefused
+from edged.columns import PRIVATE
+from edged.tables import ImportRefused, read
 from mqtt.identity import badge_hash
 
 KEY = b"the site's key"
@@ -109,13 +111,35 @@ async def test_a_file_that_says_utf_8_and_is_not_names_the_line(tmp_path):
         (PRODUCTS.replace("Pêches", "P\0ches"), "line 2, name", "(U+0000)"),
         (MEMBERS.replace("4004;", "4004\u200e;"), "line 2, badge", "(U+200E)"),
         (MEMBERS + "04A1B2C3;1\x07;A;ok\n", "line 3, id", "(U+0007)"),
-        (MEMBERS.replace("id", "i\u00add"), "line 1, i\u00add", "(U+00AD)"),
+        (MEMBERS.replace("id", "i\u00add"), "line 1, i·d", "(U+00AD)"),
+        ("badge;0420001234004\x1b\n", "line 1, 04…·", "(U+001B)"),
     ],
 )
 async def test_damaged_characters_are_told_where_they_stand(tmp_path, text, place, why):
     told = await refusal(tmp_path, text.encode())
     assert any(one.startswith(f", {place}: ") and why in one for one in told), told
     assert not any("0420001234004" in one for one in told)
+
+
+async def test_a_blank_line_that_is_no_text_is_nothing(tmp_path):
+    assert await names(tmp_path, PRODUCTS.encode() + b"\xa0\n") == ["Pêches"]
+
+
+def test_no_file_breaks_the_reader_or_shows_a_badge(tmp_path):
+    chance = random.Random(1)
+    texts = (MEMBERS, "sep=;\n" + PRODUCTS, MEMBERS.replace("badge;id;first_name;verdict\n", ""))
+    files = [t.encode(e) for t in texts for e in ("utf-8", "cp1252", "cp850", "utf-16")]
+    file = tmp_path / "file.csv"
+    for _ in range(3000):
+        content = bytearray(chance.choice(files))
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(content))
+            content[at : at + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 3))
+        file.write_bytes(content)
+        try:
+            read(file, chance.choice([None, "cp850"]), PRIVATE)
+        except ImportRefused as refused:
+            assert "0420001234004" not in str(refused)  # noqa: PT017
 
 
 # --- the form --------------------------------------------------------------------------------
@@ -305,3 +329,18 @@ async def test_a_wrong_check_digit_is_told_and_taken(tmp_path):
     (doubt,) = imported.doubts
     assert (imported.members, doubt.line, doubt.column) == (2, 2, "badge")
     assert "0401281997931" not in doubt.message
+
+
+@pytest.mark.parametrize(
+    "badge", ["0420001234004", "1234567", '"069,23659"', "COOP_0012", "04A1B2C3"]
+)
+@pytest.mark.parametrize("column", ["id", "kind", "verdict", "next_shift", "language"])
+async def test_a_badge_in_a_wrong_column_is_not_shown_whole(tmp_path, badge, column):
+    cells = {"badge": "7", "id": "1", "kind": "", "first_name": "A", "verdict": "ok"}
+    cells |= {"next_shift": "", "language": "", column: badge}
+    content = f"{';'.join(cells)}\n{';'.join(cells.values())}\n".encode()
+    if (column, badge) == ("id", "1234567"):
+        return  # which is a right number
+    (told,) = await refusal(tmp_path, content)
+    assert told.startswith(f", line 2, {column}: ")
+    assert badge.strip('"') not in told

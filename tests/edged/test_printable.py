@@ -117,3 +117,11 @@ def test_a_code_that_may_be_a_upc_a_is_tried_as_one(prefix):
     rules = (rule("2", "lot", 1, "upca"), rule(f"{prefix}.....{{NNDDD}}", "weight", 2))
     caught = [(1, "barcode.caught", 40, 14_961)] if prefix == "02" else []
     assert told(rules, one) == caught
+
+
+def test_two_products_with_one_code_are_told_of_both():
+    twin = product(LEEK.barcode, 9, name="Poireau")
+    assert told((WEIGHT, rule("23.....{NNNDD}", "price")), LEEK, PLUM, twin) == [
+        (1, "barcode.shared", 40, 14_961),
+        (9, "barcode.shared", 40, 14_961),
+    ]
