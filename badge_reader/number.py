@@ -1,7 +1,8 @@
 """From what a reader sent to the numbers to look up.
 
-The one rule: a number with a wrong check digit is unreadable, not unknown: it gives no candidate,
-the person is asked to show the badge again, and nobody else's badge is ever found by it.
+The one rule: a number that stands in the directory is that person's, whatever its shape. Rules
+about lengths and check digits are for numbers that nobody has: such a scan is unreadable, not
+unknown, and the person is asked to show the badge again.
 """
 
 import re
@@ -18,31 +19,45 @@ _HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 def candidates(text: str) -> list[str]:
-    """The badge numbers that this scan may mean, likeliest first; none when it is unreadable.
+    """The badge numbers that this scan may mean, likeliest first; none when it is empty.
 
-    Digits: 8 to 14 of them. 13 must have the check digit of an EAN-13. Of 11 and 12 some reader
-    may have taken the leading zero, and the check digit: they are also tried with those. Letters:
-    as they are, without what readers put around them; hexadecimal in capitals.
+    Digits: as they are. Of 11 and 12 some reader may have taken the leading zero, and the check
+    digit: they are also tried with those. Letters: as they are, without what readers put around
+    them; hexadecimal also in capitals and in small letters.
     """
-    scan = text.strip().strip("\x00\x02\x03\x1d")
-    scan = _digits_of_azerty(_AIM.sub("", scan, count=1) if _AIM.match(scan) else scan)
-    number = _EDGES.sub("", scan)
-    if not (number.isascii() and number.isdigit()):
+    scan, number = _read(text)
+    if not _is_digits(number):
         if _HEX.fullmatch(number):
-            return [number.upper()]
+            return list(dict.fromkeys((number, number.upper(), number.lower())))
         return [scan] if scan else []
-    if not 8 <= len(number) <= 14:
-        return []
     match len(number):
-        case 13:
-            return [number] if valid_ean13(number) else []
-        case 12:
-            whole = "0" + number
-            return [number, whole] if valid_ean13(whole) else [number]
+        case 12 if valid_ean13("0" + number):
+            return [number, "0" + number]
         case 11:
             return [ean13("0" + number), number]
         case _:
             return [number]
+
+
+def misread(text: str) -> bool:
+    """Whether a scan that is nobody's was probably read wrongly: nothing, fewer than 8 digits or
+    more than 14, or 13 with another check digit than an EAN-13's.
+    """
+    scan, number = _read(text)
+    if not _is_digits(number):
+        return not scan
+    return not 8 <= len(number) <= 14 or (len(number) == 13 and not valid_ean13(number))
+
+
+def _read(text: str) -> tuple[str, str]:
+    """A scan without what readers put before and behind it; and without signs around it."""
+    scan = text.strip().strip("\x00\x02\x03\x1d")
+    scan = _digits_of_azerty(_AIM.sub("", scan, count=1) if _AIM.match(scan) else scan)
+    return scan, _EDGES.sub("", scan)
+
+
+def _is_digits(number: str) -> bool:
+    return number.isascii() and number.isdigit()
 
 
 def _digits_of_azerty(scan: str) -> str:

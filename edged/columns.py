@@ -52,7 +52,7 @@ def _badge(text: str) -> str:
             "not a badge number: digits, letters, - and _, as the reader gives it; format the "
             "column as text if the spreadsheet changes it"
         )
-    return max(candidates(text), key=len, default=text)
+    return max(candidates(text), key=lambda number: (len(number), number.isupper()), default=text)
 
 
 def _barcode(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from badge_reader import BadgeRead
-from badge_reader.number import candidates
+from badge_reader.number import candidates, misread
 from devices import DeviceError, Value
 from devices.contained import contained
 from durable.errors import StoreFull
@@ -124,12 +124,12 @@ class Booth(Screen[BoothPage]):
             return
         key = self.station.badge_key
         hashes = [badge_hash(key, number) for number in candidates(read.text)]
-        if not hashes and self._state in _ENGAGED:
-            return  # nobody's badge: no reason to take somebody's photo away
         try:
             entry = self.station.store.directory.lookup(hashes)
         except StoreFull:
             entry = None
+        if entry is None and misread(read.text) and self._state in _ENGAGED:
+            return  # nobody's badge: no reason to take somebody's photo away
         if entry and self._member and entry.who == self._member.who and self._state in _ENGAGED:
             return
         if self._state not in _TRIED_AGAIN:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from badge_reader import BadgeRead
-from badge_reader.number import candidates
+from badge_reader.number import candidates, misread
 from devices import Value
 from durable.errors import StoreFull
 from kiosk.missing import reader_of
@@ -114,25 +114,25 @@ class Entrance(Screen[EntrancePage]):
             self._answered = ""
 
     def _seen(self, read: BadgeRead) -> None:
-        numbers = candidates(read.text)
-        if not numbers:
-            self._show(EntrancePage("unreadable", self.language))
-            return
         directory = self.station.store.directory
-        hashes = [badge_hash(self.station.badge_key, number) for number in numbers]
+        hashes = [badge_hash(self.station.badge_key, number) for number in candidates(read.text)]
         entry, readable = None, True
         try:
             entry = directory.lookup(hashes)
         except StoreFull:
             readable = False
+        lost = entry is None and any(shard_of(one) in directory.missing for one in hashes)
+        known = directory.as_of is not None and readable and not lost
+        if not hashes or (entry is None and known and misread(read.text)):
+            self._show(EntrancePage("unreadable", self.language))
+            return
         badge = entry.badge if entry else hashes[0]
         if badge != self._answered:
             self._part_from(self._answered)
         self._answered = badge if entry else ""
-        shown: Shown = entry.verdict if entry else "unknown"
-        lost = entry is None and any(shard_of(one) in directory.missing for one in hashes)
-        if directory.as_of is None or lost or not readable:
-            shown = "no_directory"
+        shown: Shown = "no_directory"
+        if known:
+            shown = entry.verdict if entry else "unknown"
         page = self._verdict(shown, entry)
         again = self._is_again(badge)
         if again and shown in ("ok", "warn"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badge_reader.number import candidates
+from badge_reader.number import candidates, misread
 
 MEMBER = "0420001234004"
 REPRINTED = "0420001234011"
@@ -50,24 +50,36 @@ def test_a_reader_that_takes_the_leading_zero_and_the_check_digit() -> None:
 
 
 @given(st.integers(0, 12), st.integers(1, 9))
-def test_one_wrong_digit_is_unreadable(at: int, by: int) -> None:
+def test_one_wrong_digit_is_misread_and_nobody_elses(at: int, by: int) -> None:
     wrong = MEMBER[:at] + str((int(MEMBER[at]) + by) % 10) + MEMBER[at + 1 :]
-    assert candidates(wrong) == []
+    assert candidates(wrong) == [wrong]
+    assert misread(wrong)
+    assert not misread(MEMBER)
 
 
-@pytest.mark.parametrize("scan", ["", "\r\n", "1", "1234567", "123456789012345", "   "])
-def test_too_few_or_too_many_digits_are_unreadable(scan: str) -> None:
+@pytest.mark.parametrize("scan", ["", "\r\n", "   "])
+def test_nothing_is_no_number(scan: str) -> None:
     assert candidates(scan) == []
+    assert misread(scan)
+
+
+@pytest.mark.parametrize("scan", ["1", "1234567", "004328", "123456789012345", "1" * 17])
+def test_too_few_or_too_many_digits_are_misread_unless_somebody_has_them(scan: str) -> None:
+    assert candidates(scan) == [scan]
+    assert misread(scan)
 
 
 @pytest.mark.parametrize("scan", ["12345678", "123456789", "0007812345", "12345678901234"])
 def test_other_numbers_of_8_to_14_digits_are_as_they_are(scan: str) -> None:
     assert candidates(scan) == [scan]
+    assert not misread(scan)
 
 
 def test_other_texts_are_as_they_are_and_hexadecimal_in_capitals() -> None:
-    assert candidates(" deadbeef ") == ["DEADBEEF"]
+    assert candidates(" deadBEEF ") == ["deadBEEF", "DEADBEEF", "deadbeef"]
+    assert candidates("COOP_0012") == ["COOP_0012"]
     assert candidates("119,13561") == ["119,13561"]
+    assert not any(map(misread, ("deadBEEF", "COOP_0012", "119,13561")))
     assert candidates("https://coop.example/m/1/") == ["https://coop.example/m/1/"]
 
 
@@ -76,5 +88,6 @@ def test_digits_of_other_scripts_are_not_digits() -> None:
 
 
 @given(st.text())
-def test_any_text_gives_at_most_two_candidates(text: str) -> None:
-    assert len(candidates(text)) <= 2
+def test_any_text_gives_at_most_three_candidates(text: str) -> None:
+    assert len(candidates(text)) <= 3
+    assert misread(text) or candidates(text)

@@ -15,7 +15,7 @@ from support.screens import (
     settle,
     until,
 )  # fmt: skip
-from support.stores import put
+from support.stores import entry, put
 
 from devices import Health, State
 from kiosk import entrance
@@ -111,7 +111,31 @@ async def test_after_a_while_the_same_badge_is_a_new_passage(made: Bench) -> Non
         assert len(await until_facts(made, 2)) == 2
 
 
-@pytest.mark.parametrize("text", ["0420001234005", "", "  "])
+@pytest.mark.parametrize(
+    "number", ["1234567", "004328", "12345678901234567", "COOP_0012", "069,23659", "0401281997931"]
+)
+async def test_a_number_that_stands_in_the_directory_is_that_persons_whatever_its_shape(
+    made: Bench, number: str
+) -> None:
+    as_of = made.store.directory.as_of
+    assert as_of is not None
+    odd = entry(1, badge=badge_hash(KEY, number), first_name="Odile")
+    await made.store.directory.replace([odd], as_of)
+    screen = made.entrance()
+    async with running(screen):
+        assert (await shown(screen, made, f"{number}\r")).name == "Odile"
+        (fact,) = await until_facts(made, 1)
+    assert fact["badge"] == odd.badge
+
+
+async def test_a_doubtful_number_is_noted_where_nobody_can_say_whose_it_is(empty: Bench) -> None:
+    screen = empty.entrance()
+    async with running(screen):
+        assert (await shown(screen, empty, "1234567")).state == "no_directory"
+        assert len(await until_facts(empty, 1)) == 1
+
+
+@pytest.mark.parametrize("text", ["0420001234005", "1234567", "", "  "])
 async def test_an_unreadable_badge_is_no_fact(made: Bench, text: str) -> None:
     screen = made.entrance()
     async with running(screen):
