@@ -35,11 +35,8 @@ class Ticket:
     cents: int
     mode: Mode
     barcode: str
-
-    @property
-    def code(self) -> str:
-        """The five digits that tell the till the product, for a cashier to type."""
-        return self.barcode[2:7]
+    code: str
+    """The digits that tell the till the product, for a cashier to type."""
 
     @property
     def shown_cents(self) -> int | None:
@@ -104,4 +101,5 @@ def make(catalogue: Catalogue, product: Product, *, net_g: int, tare_g: int, mod
         cents=cents,
         mode=mode,
         barcode=code.barcode,
+        code=code.product,
     )

@@ -65,6 +65,10 @@ class LabelCode:
 
     barcode: str
     type: str
+    product: str
+    """The digits that tell the till the product, for a cashier to type: those which the rule
+    leaves open, without its own and without the value's.
+    """
 
 
 def match(rules: Iterable[Rule], code: str, upc_ean_conv: str = "always") -> Match | None:
@@ -180,7 +184,7 @@ def label_code(
         or not valid(barcode)
     ):
         raise LabelRefused("barcode.misread", code=barcode)
-    return LabelCode(barcode, rule.type)
+    return LabelCode(barcode, rule.type, _product_digits(barcode, rule))
 
 
 def label_rule(
@@ -199,6 +203,12 @@ def fixed_digits(barcode: str, rule: Rule) -> tuple[str, str]:
     place = VALUE.search(rule.pattern)
     assert place is not None
     return barcode[: place.start()], barcode[place.end() - 2 : 12]
+
+
+def _product_digits(barcode: str, rule: Rule) -> str:
+    before, after = fixed_digits(barcode, rule)
+    own = len(rule.pattern) - len(rule.pattern.lstrip("0123456789"))
+    return before[own:] + after or before
 
 
 def places(rule: Rule, grams: int, cents: int | None) -> int:

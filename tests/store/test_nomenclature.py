@@ -383,3 +383,21 @@ def test_a_rule_that_catches_only_some_values():
     error = refused(LEEK, rules=rules, grams=1200)
     assert (error.key, error.params["pattern"]) == ("barcode.caught", "211234501")
     assert (error.params["code"], error.params["wanted"]) == ("2112345012001", "21.....{NNDDD}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "barcode", "told"),
+    [
+        ("21.....{NNDDD}", "2100104000004", "00104"),
+        ("0493...{NNDDD}", "0493123000005", "123"),
+        ("20{NNDDD}.....", "2000000001042", "00104"),
+        ("27..{NNDDD}...", "2712000003453", "12345"),
+        ("2100104{NNDDD}", "2100104000004", "2100104"),
+    ],
+)
+def test_the_digits_for_the_cashier_are_those_that_the_rule_leaves_open(
+    pattern: str, barcode: str, told: str
+) -> None:
+    barcode = ean13(barcode[:12])
+    shop = catalogue(product(barcode), rules=(rule(pattern),))
+    assert label_code(shop, shop.products[0], grams=482, cents=None).product == told
