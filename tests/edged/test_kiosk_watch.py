@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from support.daemons import Daemon, edged, station
 from support.echo import until
@@ -183,7 +183,7 @@ def free_port() -> int:
 
 
 async def seconds(daemon: Daemon, token: str) -> float | None:
-    async with httpx.AsyncClient(verify=False, timeout=20) as client:
+    async with httpx2.AsyncClient(verify=False, timeout=20) as client:
         told: float | None = (await client.get(f"{daemon.url}/alive/{token}")).json()["seconds"]
     return told
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 from support.screens import Bench
 
@@ -14,18 +14,18 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-async def client(made: Bench) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=build(made.station, made.entrance()))
-    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
+async def client(made: Bench) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=build(made.station, made.entrance()))
+    async with httpx2.AsyncClient(transport=transport, base_url=HOST) as client:
         yield client
 
 
-async def say(client: httpx.AsyncClient, token: str, *, origin: str = HOST) -> int:
+async def say(client: httpx2.AsyncClient, token: str, *, origin: str = HOST) -> int:
     answer = await client.post("/alive", content=token, headers={"Origin": origin})
     return answer.status_code
 
 
-async def test_a_page_that_said_it_was_alive_is_dated(client: httpx.AsyncClient) -> None:
+async def test_a_page_that_said_it_was_alive_is_dated(client: httpx2.AsyncClient) -> None:
     assert (await client.get(f"/alive/{TOKEN}")).json() == {"seconds": None}
     assert await say(client, TOKEN) == 204
     answer = await client.get(f"/alive/{TOKEN}")
@@ -35,15 +35,15 @@ async def test_a_page_that_said_it_was_alive_is_dated(client: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("rubbish", ["", "x", TOKEN.upper(), TOKEN + "0", TOKEN + "\n", "é" * 32])
-async def test_what_is_no_token_is_not_kept(client: httpx.AsyncClient, rubbish: str) -> None:
+async def test_what_is_no_token_is_not_kept(client: httpx2.AsyncClient, rubbish: str) -> None:
     assert await say(client, rubbish) == 400
 
 
-async def test_a_sign_of_life_without_end_is_not_read(client: httpx.AsyncClient) -> None:
+async def test_a_sign_of_life_without_end_is_not_read(client: httpx2.AsyncClient) -> None:
     assert await say(client, "0" * 5000) == 413
 
 
-async def test_another_site_cannot_speak_for_the_page(client: httpx.AsyncClient) -> None:
+async def test_another_site_cannot_speak_for_the_page(client: httpx2.AsyncClient) -> None:
     assert await say(client, TOKEN, origin="http://evil.example") == 403
     assert (await client.get(f"/alive/{TOKEN}")).json() == {"seconds": None}
 

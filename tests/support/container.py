@@ -16,6 +16,8 @@ import pytest
 from support.root import needs_root
 
 ROOT = Path(__file__).parents[2]
+HERE = Path("/mnt/edged")
+"""Where this checkout is in there: a folder in /tmp would be hidden."""
 
 needs_container = [
     needs_root,
@@ -55,7 +57,7 @@ async def in_container(script: str, folder: Path, *, within: float = 120) -> tup
     `folder` is a new folder for what goes in and out; the script finds it at /run/guest.
     """
     (folder / "script").write_text(script, "utf-8")
-    binds = [f"--bind={folder}:/run/guest"]
+    binds = [f"--bind={folder}:/run/guest", f"--bind-ro={ROOT}:{HERE}"]
     for name, text in _UNITS.items():
         (folder / name).write_text(text, "utf-8")
         binds.append(f"--bind-ro={folder / name}:/run/systemd/system/{name}")

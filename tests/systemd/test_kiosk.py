@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.container import ROOT, in_container, needs_container
+from support.container import HERE, ROOT, in_container, needs_container
 from support.kiosks import SCREEN
 
 pytestmark = [*needs_container, pytest.mark.timeout(300)]
@@ -29,22 +29,24 @@ name = "borne-1"
 data = "/var/tmp/station"
 {SCREEN}"""
 
+PYTHON = HERE / Path(sys.executable).relative_to(ROOT)
+
 # The watch needs nothing but Debian's Python, so it gets nothing else. The daemon is a part of the
 # scenery here: it runs from this checkout, outside the unit.
 SCRIPT = f"""
 mkdir -p /opt/edged/.venv/bin /run/systemd/system/edged-kiosk.service.d
-cp -r {ROOT}/edged {ROOT}/mqtt /opt/edged
+cp -r {HERE}/edged {HERE}/mqtt /opt/edged
 printf '#!/bin/sh\\nPYTHONPATH=/opt/edged exec /usr/bin/python3 -m edged "$@"\\n' \\
     >/opt/edged/.venv/bin/edged
 chmod -R go+rX /opt/edged
 chmod 755 /opt/edged/.venv/bin/edged
-cp {ROOT}/systemd/edged-kiosk.service /run/systemd/system
+cp {HERE}/systemd/edged-kiosk.service /run/systemd/system
 cp /run/guest/drop-in /run/systemd/system/edged-kiosk.service.d/test.conf
-systemd-sysusers {ROOT}/systemd/edged-sysusers.conf
+systemd-sysusers {HERE}/systemd/edged-sysusers.conf
 systemctl daemon-reload
 systemctl start systemd-logind
-systemd-run --quiet --unit station --setenv=PYTHONPATH={ROOT} \\
-    {sys.executable} -m edged run -c /run/guest/station.toml
+systemd-run --quiet --unit station --setenv=PYTHONPATH={HERE} \\
+    {PYTHON} -m edged run -c /run/guest/station.toml
 systemctl start edged-kiosk
 
 mine() {{ pgrep -u edged-kiosk "$@" || true; }}
