@@ -15,45 +15,58 @@ _AZERTY_ROWS = (
 )
 _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 _EDGES = re.compile(r"^[^0-9A-Za-z]+|[^0-9A-Za-z]+$")
+_SHORTEST, _LONGEST = 8, 14
+"""Digits of badges that were numbered with a plan."""
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 def candidates(text: str) -> list[str]:
     """The badge numbers that this scan may mean, likeliest first; none when it is empty.
 
-    Digits: as they are. Of 11 and 12 some reader may have taken the leading zero, and the check
-    digit: they are also tried with those. Letters: as they are, without what readers put around
-    them; hexadecimal also in capitals and in small letters.
+    First as it is. Then without signs around it, and as digits typed without Shift, where that
+    leaves at least 8 digits or letters: shorter rests are what noise leaves. Of 11 and 12 digits
+    some reader may have taken the leading zero, and the check digit. Hexadecimal also in capitals
+    and in small letters.
     """
-    scan, number = _read(text)
-    if not _is_digits(number):
-        if _HEX.fullmatch(number):
-            return list(dict.fromkeys((number, number.upper(), number.lower())))
-        return [scan] if scan else []
-    match len(number):
-        case 12 if valid_ean13("0" + number):
-            return [number, "0" + number]
-        case 11:
-            return [ean13("0" + number), number]
-        case _:
-            return [number]
+    scan = _read(text)
+    found = [scan] if scan else []
+    for form in (scan, _EDGES.sub("", scan), _bare(scan)):
+        if form != scan and len(form) < _SHORTEST:
+            continue
+        if _is_digits(form):
+            found += _whole(form)
+        elif _HEX.fullmatch(form):
+            found += (form, form.upper(), form.lower())
+    return list(dict.fromkeys(found))
+
+
+def _whole(digits: str) -> list[str]:
+    """A number, and the one that it is a part of."""
+    if len(digits) == 12 and valid_ean13("0" + digits):
+        return [digits, "0" + digits]
+    return [digits, ean13("0" + digits)] if len(digits) == 11 else [digits]
 
 
 def misread(text: str) -> bool:
     """Whether a scan that is nobody's was probably read wrongly: nothing, fewer than 8 digits or
     more than 14, or 13 with another check digit than an EAN-13's.
     """
-    scan, number = _read(text)
+    scan = _read(text)
+    number = _bare(scan)
     if not _is_digits(number):
         return not scan
-    return not 8 <= len(number) <= 14 or (len(number) == 13 and not valid_ean13(number))
+    right = _SHORTEST <= len(number) <= _LONGEST
+    return not right or (len(number) == 13 and not valid_ean13(number))
 
 
-def _read(text: str) -> tuple[str, str]:
-    """A scan without what readers put before and behind it; and without signs around it."""
+def _read(text: str) -> str:
+    """A scan without what readers send before and behind it."""
     scan = text.strip().strip("\x00\x02\x03\x1d")
-    scan = _digits_of_azerty(_AIM.sub("", scan, count=1) if _AIM.match(scan) else scan)
-    return scan, _EDGES.sub("", scan)
+    return _AIM.sub("", scan, count=1) if _AIM.match(scan) else scan
+
+
+def _bare(scan: str) -> str:
+    return _EDGES.sub("", _digits_of_azerty(scan))
 
 
 def _is_digits(number: str) -> bool:

@@ -23,6 +23,7 @@ from badge_reader.uid import PRESENTATIONS, dec10, hex8, hex10, wiegand24
 from devices.ports import Line, node, open_port, plugged
 
 _LONGEST = 16
+_HEX_DIGITS = b"0123456789ABCDEFabcdef"
 _FRAME = re.compile(
     rb"\x02(?:"
     rb"(?P<uid>[0-9A-Fa-f]{10})(?:(?P<hex>[0-9A-Fa-f]{2})[\r\n]{0,2}|(?P<byte>.))"
@@ -62,6 +63,8 @@ class Codec:
 
     def __init__(self) -> None:
         self._kept = b""
+        self._in_hex: bool | None = None
+        """Whether this reader's checksums are two digits, and not one byte; None: not known yet."""
 
     @property
     def inside(self) -> bool:
@@ -73,24 +76,35 @@ class Codec:
         events: list[Event] = []
         done = 0
         for match in _FRAME.finditer(text):
-            events.append(_event(match))
+            events.append(self._event(match))
             done = match.end()
         begun = _BEGUN.search(text, done)
         self._kept = begun[0][:_LONGEST] if begun else b""  # one too long stays too long
         return events
 
+    def _event(self, frame: re.Match[bytes]) -> Event:
+        if frame["uid"] is None:
+            error = "hex" if len(frame["other"].rstrip(b"\r\n")) == 12 else "length"
+            return Malformed(error, frame[0])
+        uid = bytes.fromhex(frame["uid"].decode())
+        (rest,) = frame["byte"] or bytes.fromhex(frame["hex"].decode())
+        for byte in uid:
+            rest ^= byte
+        if rest:
+            return Malformed("checksum", frame[0])
+        if not any(uid):
+            return Malformed("zero", frame[0])
+        if not self._may_be(frame["byte"]):
+            return Malformed("length", frame[0])
+        return Card(uid)
 
-def _event(frame: re.Match[bytes]) -> Event:
-    if frame["uid"] is None:
-        error = "hex" if len(frame["other"].rstrip(b"\r\n")) == 12 else "length"
-        return Malformed(error, frame[0])
-    uid = bytes.fromhex(frame["uid"].decode())
-    (rest,) = frame["byte"] or bytes.fromhex(frame["hex"].decode())
-    for byte in uid:
-        rest ^= byte
-    if rest:
-        return Malformed("checksum", frame[0])
-    return Card(uid) if any(uid) else Malformed("zero", frame[0])
+    def _may_be(self, byte: bytes | None) -> bool:
+        """Whether this reader sends such a checksum: two digits (None), or this byte. A byte that
+        is a digit may be what is left of two, and is believed only of a reader that sends bytes.
+        """
+        if byte is None or (self._in_hex is None and byte not in _HEX_DIGITS):
+            self._in_hex = byte is None
+        return (byte is None) == self._in_hex
 
 
 class Held:

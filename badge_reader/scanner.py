@@ -23,7 +23,7 @@ from devices.ports import Line, Port, node, open_port, plugged
 _STX = b"\x02"
 _ENDS = bytes.maketrans(b"\n\x03", b"\r\r")
 _LONGEST = 4096
-_ECI = re.compile(r"^(?:\\[0-9]{6})+")
+_ECI = re.compile(r"^(?:\\0000[0-9]{2})+")  # 0 to 35 are alphabets
 _KEPT_CONTROLS = "\x1d\x1e\x04"  # FNC1 (GS), and RS and EOT of ISO 15434 messages
 
 SYMBOLOGIES = {
@@ -65,6 +65,11 @@ class Codec:
     @property
     def pending(self) -> bool:
         return bool(self._kept) or self._spoilt
+
+    @property
+    def spoilt(self) -> bool:
+        """What is being sent is no scan any more."""
+        return self._spoilt
 
     def lost_some(self) -> None:
         """What is being sent now lacks some of its bytes: it is no scan."""
@@ -143,12 +148,19 @@ class SerialScanner(BadgeReader):
         line = Line(settings.baud, settings.bits, settings.parity, settings.stop)
         async with open_port(settings.port, line) as port:
             codec.lost_some()  # it may be in the middle of a scan, whose rest is another number
+            ends = False
             while True:
                 if codec.pending:
                     data = await _read_unless_quiet(port, settings.idle_ms / 1000)
                 else:
                     data = await port.read()
-                for event in codec.feed(data) if data else codec.flush():
+                if not data and ends and not codec.spoilt:
+                    # This scanner ends its scans: what it has not ended goes on, or was cut short.
+                    codec.lost_some()
+                    continue
+                events = codec.feed(data) if data else codec.flush()
+                ends = ends or bool(data and events)
+                for event in events:
                     if isinstance(event, Scan):
                         self.badges.publish(BadgeRead(event.text))
                 if not codec.pending:

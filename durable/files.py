@@ -11,7 +11,7 @@ from pathlib import Path
 
 from durable.errors import StoreBusy
 
-_LOCK = "lock"
+LOCK = "lock"
 _IN_MEMORY = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 """Variables that name a folder in memory, best first (systemd.exec(5))."""
 
@@ -75,13 +75,13 @@ def lock_folder(folder: Path) -> int:
     """
     make_folder(folder)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    return _hold(os.open(folder / _LOCK, flags, 0o600), folder)
+    return _hold(os.open(folder / LOCK, flags, 0o600), folder)
 
 
 def lock_read_only(folder: Path) -> int | None:
     """The same where nothing can be written; None when nobody ever locked this folder."""
     try:
-        fd = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     return _hold(fd, folder)

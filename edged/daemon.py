@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -115,7 +116,7 @@ async def _run_once(config: Config, clock: ClockQuality) -> None:
             store=store,
             folder=config.station.data,
             devices=devices,
-            badge_key=station_badge_key(config, sheltered=bool(store.sheltered_from)),
+            badge_key=station_badge_key(config, store),
             clock=clock,
             link=uplink.state if uplink else None,
             bridge_seen=uplink.bridge_seen if uplink else Value[datetime | None](None),
@@ -147,17 +148,24 @@ async def opened(
         await store.close()
 
 
-def station_badge_key(config: Config, *, sheltered: bool = False) -> bytes:
+def station_badge_key(config: Config, store: Store | None = None) -> bytes:
     """The key that hashes badges, made at the first start if no file is named for it.
 
-    `sheltered`: the disk takes nothing. Where no key could be made there are no members either, and
-    any key does until the disk is back.
+    `store`: the station's own. The key of its members is never made anew: with another one all of
+    them would be strangers. Where its disk takes nothing and there is no key, there are no members
+    either, and any key does until the disk is back. Raises `CannotStart`.
     """
     named = config.station.badge_key_file
     path = named or config.station.data / "badge.key"
     try:
-        if named is None and sheltered and not path.exists():
-            return secrets.token_bytes(KEY_BYTES)
+        if named is None and store is not None and not os.path.lexists(path):
+            if store.directory.as_of is not None:
+                raise CannotStart(
+                    f"{path} is missing, the badge key of the members that are here: put it back "
+                    "from a backup, or import the members again (`edged import`)"
+                )
+            if store.sheltered_from:
+                return secrets.token_bytes(KEY_BYTES)
         if named is None:
             make_badge_key(path)
         return read_badge_key(path, where="[station] badge_key_file" if named else "")

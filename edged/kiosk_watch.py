@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,8 @@ LONGEST_GRACE_S = 32 * GRACE_S
 _MISSED_S = ASK_S + ANSWER_S + 1
 """Between two answers, if a question in between had none."""
 STOP_S = 5.0
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What ends the watch. SIGHUP: the screen's terminal was taken away."""
 _LONGEST_ANSWER = 4096
 
 HOST = "127.0.0.1"
@@ -114,9 +117,11 @@ def seconds_since_alive(port: int, token: str) -> float | None:
         raise ValueError("not 200")
     try:
         seconds = json.loads(body)["seconds"]
-        if seconds is None or 0 <= seconds < float("inf"):
-            return None if seconds is None else float(seconds)
-    except (TypeError, KeyError, RecursionError) as error:
+        if seconds is None:
+            return None
+        if type(seconds) in (int, float) and 0 <= float(seconds) < float("inf"):
+            return float(seconds)
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError("not ours") from error
     raise ValueError("no time")
 
@@ -147,24 +152,45 @@ class Browser:
 def browsing(command: Sequence[str], address: str, token: str) -> Iterator[Browser]:
     """A browser with a new profile, whose page at `address` has `token`, for the length of a block.
 
-    `command` is Chromium's command line, without profile and address. Raises OSError.
+    `command` is Chromium's command line, without profile and address. Raises OSError. `ENDS` that
+    come while it is ended wait until nothing of it is left.
     """
+    try:
+        with _profile() as profile:
+            # It dies with us also when we are killed: two browsers must not want one screen.
+            tethered = [sys.executable, "-I", str(TETHER), str(os.getpid()), *command]
+            own = [f"--user-data-dir={profile}", f"{address}#kiosk={token}"]
+            browser = Browser(
+                subprocess.Popen(tethered + own, stdin=subprocess.DEVNULL, process_group=0)
+            )
+            try:
+                yield browser
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+                browser.stop()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+
+@contextmanager
+def _profile() -> Iterator[str]:
+    """A folder for a browser's profile, removed afterwards."""
     # Made anew for each start: after a crash nothing is restored, and nothing asks about it.
     with TemporaryDirectory(
         prefix="profile-", dir=os.environ.get("RUNTIME_DIRECTORY"), ignore_cleanup_errors=True
     ) as profile:
         (Path(profile) / "Default").mkdir()
         (Path(profile) / "Default" / "Preferences").write_text(json.dumps(PREFERENCES), "utf-8")
-        # It dies with us also when we are killed: two browsers must not want one screen.
-        tethered = [sys.executable, "-I", str(TETHER), str(os.getpid()), *command]
-        own = [f"--user-data-dir={profile}", f"{address}#kiosk={token}"]
-        browser = Browser(
-            subprocess.Popen(tethered + own, stdin=subprocess.DEVNULL, process_group=0)
-        )
-        try:
-            yield browser
-        finally:
-            browser.stop()
+        yield profile
+
+
+def missing(command: Sequence[str]) -> str:
+    """The first program of a command line that is not there ("": all are): its own, and the one
+    that it is to run, behind ``--``.
+    """
+    behind = command.index("--") + 1 if "--" in command else len(command)
+    programs = [*command[:1], *command[behind : behind + 1]]
+    return next((program for program in programs if shutil.which(program) is None), "")
 
 
 def in_front() -> bool:

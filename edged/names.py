@@ -65,7 +65,10 @@ def named(root: Path, device_class: str, folder: Path, suffix: str = "") -> Iter
             if node in by_id:
                 yield Named(node, by_id[node], calls_itself=_words(by_id[node].name))
             continue
-        alone = usb.differs(known.values(), "idVendor", "idProduct", "serial")
+        # udev makes the name of the words, where a device tells them, and else of the numbers.
+        alone = usb.differs(known.values(), "idVendor", "idProduct", "serial") and (
+            usb.differs(known.values(), "manufacturer", "product", "serial")
+        )
         if node in by_id and (alone or node not in by_path):
             note = "" if usb.serial else SINGLE
             yield Named(node, by_id[node], note, _words(by_id[node].name))

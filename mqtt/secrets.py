@@ -68,6 +68,6 @@ def make_badge_key(path: Path) -> None:
     cut, would make strangers of all members.
     """
     make_folder(path.parent)
-    if path.exists():
+    if os.path.lexists(path):  # a link may lead to a stick that is not plugged in
         return
     write_whole(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode())

@@ -98,11 +98,12 @@ def _untrustworthy(ca: Path) -> str:
         context.load_verify_locations(ca)
     except ssl.SSLError:
         return "holds a certificate that is damaged"
-    now = datetime.now(UTC)
-    for certificate in context.get_ca_certs():
-        ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
-        if ends < now:
-            return f"ended on {ends:%Y-%m-%d}"
+    ends = [
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+        for certificate in context.get_ca_certs()
+    ]
+    if ends and max(ends) < datetime.now(UTC):  # of several, one that is valid will do
+        return f"ended on {max(ends):%Y-%m-%d}"
     return ""
 
 

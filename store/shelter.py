@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from durable.errors import StoreError, StoreFull, refusal
-from durable.files import memory_folder
+from durable.files import LOCK, memory_folder
 from durable.reserve import SIZE
 from store.opening import FILE, LOG
 
@@ -31,7 +31,9 @@ def shelter(folder: Path) -> Path:
 
 
 def takes_facts(folder: Path) -> bool:
-    """Whether the disk has room again and lets us write; by writing."""
+    """Whether the disk has room again and lets us write, by writing; and whether what stands under
+    the names of our files is files that can be opened.
+    """
     probe = folder / "probe"
     try:
         disk = os.statvfs(folder)
@@ -44,6 +46,9 @@ def takes_facts(folder: Path) -> bool:
         finally:
             os.close(fd)
             probe.unlink(missing_ok=True)
+        for name in (LOCK, FILE, f"{FILE}-wal", f"{FILE}-shm"):
+            if os.path.lexists(folder / name):
+                os.close(os.open(folder / name, os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return False
     return True

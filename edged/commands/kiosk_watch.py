@@ -6,16 +6,17 @@ import sys
 from types import FrameType
 
 from edged import logs
-from edged.cli import FAILED
-from edged.kiosk_watch import watch
-
-_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""SIGHUP: the screen's terminal was taken away."""
+from edged.cli import FAILED, MISUSED
+from edged.kiosk_watch import ENDS, missing, watch
 
 
 def main(options: argparse.Namespace) -> int:
     logs.set_up(verbose=options.verbose)
-    for number in _ENDS:
+    if program := missing(options.browser):
+        remedy = "`sudo apt install cage chromium xwayland`, or correct the command"
+        print(f"edged: {program or 'nothing'}: no such program: {remedy}", file=sys.stderr)
+        return MISUSED
+    for number in ENDS:
         signal.signal(number, _stop)
     try:
         watch(options.browser, options.port, options.page)
@@ -25,6 +26,6 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    for number in _ENDS:  # once: the browser is to be ended in peace
+    for number in ENDS:  # once: the browser is to be ended in peace
         signal.signal(number, signal.SIG_IGN)
     sys.exit(0)

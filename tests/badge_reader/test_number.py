@@ -30,13 +30,26 @@ def test_a_badge_is_itself(badge: str) -> None:
     ],
 )
 def test_what_readers_put_around_it_is_dropped(scan: str) -> None:
-    assert candidates(scan) == [MEMBER]
+    first, *others = candidates(scan)
+    assert first == scan.strip().strip("\x02\x03").removeprefix("]E0")
+    assert MEMBER in (first, *others)
+    assert not misread(scan)
 
 
 def test_digits_typed_without_shift_on_a_french_or_belgian_keyboard_are_digits() -> None:
-    assert candidates("àààè_&é\"'(") == ["0007812345"]
-    assert candidates("àààè!&é\"'(") == ["0007812345"]
-    assert candidates("à'éààà&é\"'à&&") == [REPRINTED]
+    assert candidates("àààè_&é\"'(")[1:] == ["0007812345"]
+    assert candidates("àààè!&é\"'(")[1:] == ["0007812345"]
+    assert candidates("à'éààà&é\"'à&&")[1:] == [REPRINTED]
+
+
+@pytest.mark.parametrize("scan", ["?7", "\x1b7", "éè", "_77_", "A1-", "%234004?"])
+def test_what_noise_leaves_is_nobodys_number(scan: str) -> None:
+    assert candidates(scan) == [scan]
+
+
+def test_the_number_as_it_is_comes_before_what_it_may_be_a_part_of() -> None:
+    assert candidates("42000123400") == ["42000123400", MEMBER]
+    assert candidates("_12345678_") == ["_12345678_", "12345678"]
 
 
 def test_a_hyphen_between_digits_stays_one() -> None:
@@ -45,7 +58,7 @@ def test_a_hyphen_between_digits_stays_one() -> None:
 
 def test_a_reader_that_takes_the_leading_zero_and_the_check_digit() -> None:
     assert candidates(MEMBER[1:]) == [MEMBER[1:], MEMBER]
-    assert candidates(MEMBER[1:12])[0] == MEMBER
+    assert candidates(MEMBER[1:12]) == [MEMBER[1:12], MEMBER]
     assert candidates("420001234005") == ["420001234005"]
 
 
@@ -88,6 +101,6 @@ def test_digits_of_other_scripts_are_not_digits() -> None:
 
 
 @given(st.text())
-def test_any_text_gives_at_most_three_candidates(text: str) -> None:
-    assert len(candidates(text)) <= 3
+def test_any_text_gives_a_few_candidates(text: str) -> None:
+    assert len(candidates(text)) <= 6
     assert misread(text) or candidates(text)

@@ -156,6 +156,25 @@ async def test_a_scan_under_way_when_the_line_is_opened_is_none(tmp_path: Path) 
     assert [badge.text for badge in badges] == ["3017620422003"]
 
 
+async def test_a_scanner_that_ends_its_scans_has_none_in_two_pieces(tmp_path: Path) -> None:
+    """The second piece of a badge may be somebody's number."""
+    simulator = ScannerSimulator()
+    settings = ScannerSettings(port=str(tmp_path / "scanner"), idle_ms=20)
+    reader = SerialScanner("scanner", settings)
+    async with PtyHost(tmp_path / "scanner", simulator), kept(reader), listening(reader) as badges:
+        await up(reader)
+        await until(lambda: simulator.scan("0420001234004") or badges)
+        ended = simulator.suffix
+        for rest in ("234004", "123456"):
+            simulator.suffix = ""
+            simulator.scan("0420001")
+            await asyncio.sleep(0.3)
+            simulator.suffix = ended
+            simulator.scan(rest)
+            await until(lambda: simulator.scan("0420001234011") or badges[-1].text[-1] == "1")
+    assert {badge.text for badge in badges} == {"0420001234004", "0420001234011"}
+
+
 async def test_a_7e1_line_on_a_pty_opens_again_and_again(tmp_path: Path) -> None:
     simulator = ScannerSimulator()
     settings = ScannerSettings(port=str(tmp_path / "scanner"), bits=7, parity="E")
