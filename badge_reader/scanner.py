@@ -23,6 +23,8 @@ from devices.ports import Line, Port, node, open_port, plugged
 _STX = b"\x02"
 _ENDS = bytes.maketrans(b"\n\x03", b"\r\r")
 _LONGEST = 4096
+_GOES_ON_S = 2.0
+"""The rest of a scan comes no later."""
 _ECI = re.compile(r"^(?:\\0000[0-9]{2})+")  # 0 to 35 are alphabets
 _KEPT_CONTROLS = "\x1d\x1e\x04"  # FNC1 (GS), and RS and EOT of ISO 15434 messages
 
@@ -65,11 +67,6 @@ class Codec:
     @property
     def pending(self) -> bool:
         return bool(self._kept) or self._spoilt
-
-    @property
-    def spoilt(self) -> bool:
-        """What is being sent is no scan any more."""
-        return self._spoilt
 
     def lost_some(self) -> None:
         """What is being sent now lacks some of its bytes: it is no scan."""
@@ -148,13 +145,14 @@ class SerialScanner(BadgeReader):
         line = Line(settings.baud, settings.bits, settings.parity, settings.stop)
         async with open_port(settings.port, line) as port:
             codec.lost_some()  # it may be in the middle of a scan, whose rest is another number
-            ends = False
+            ends, quiet = False, 0.0
             while True:
                 if codec.pending:
                     data = await _read_unless_quiet(port, settings.idle_ms / 1000)
                 else:
                     data = await port.read()
-                if not data and ends and not codec.spoilt:
+                quiet = 0.0 if data else quiet + settings.idle_ms / 1000
+                if ends and 0 < quiet < _GOES_ON_S:
                     # This scanner ends its scans: what it has not ended goes on, or was cut short.
                     codec.lost_some()
                     continue
