@@ -8,6 +8,7 @@ Marker codes and the tables below are those of ITU-T T.81 (annexes B and K.3).
 """
 
 import re
+from dataclasses import dataclass
 
 LIMIT = 16 * 1024 * 1024
 """No picture is larger: whatever claims to be is noise."""
@@ -17,6 +18,7 @@ _BASELINE = {0xC0, 0xC1}
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _START = b"\xff\xd8\xff"
 # Within a scan FF 00 is a byte of data, FF D0-D7 restarts it and FF FF fills: only others end it.
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 _DC_VALUES = bytes(range(12))
@@ -49,6 +51,15 @@ class BrokenJpegError(ValueError):
     """These bytes are not one picture."""
 
 
+def _units(size: tuple[int, int], sampling: bytes) -> int:
+    """How many coded units a picture has, by the sampling factors of its components (A.2)."""
+    across, down = max(factor >> 4 for factor in sampling), max(factor & 15 for factor in sampling)
+    _must(across and down)
+    if len(sampling) == 1:
+        across = down = 1
+    return -(-size[0] // (8 * across)) * -(-size[1] // (8 * down))
+
+
 def _must(fact: object) -> None:
     if not fact:
         raise BrokenJpegError("its headers do not add up")
@@ -66,8 +77,11 @@ class _Walk:
         self._wanted: set[int] = set()
         self.size = (0, 0)
         self.plain = True
-        """One scan from the first line to the last, without restart marks."""
+        """One scan from the first line to the last."""
         self.scan_end = 0
+        self._units = 0
+        """Smallest coded units of the picture (MCU)."""
+        self._restart_every = 0
 
     def end(self, data: bytearray) -> int | None:
         """The offset just after EOI; None while more bytes are needed. Raises `BrokenJpegError`."""
@@ -115,6 +129,7 @@ class _Walk:
             self.size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
             self._wanted = set(body[8::3])
             self.plain = self.plain and code in _BASELINE
+            self._units = _units(self.size, body[7::3])
         elif code == _DQT:
             while body:
                 precision, number = body[0] >> 4, body[0] & 15
@@ -129,12 +144,22 @@ class _Walk:
                 self._has_tables = True
                 body = body[size:]
         elif code == _DRI:
-            self.plain = self.plain and not any(body)
+            self._restart_every = int.from_bytes(body, "big")
         elif code == _SOS:
             _must(len(body) >= 6 and len(body) == 4 + 2 * body[0])
             self.plain = self.plain and not self._scan_at
             self._scan_at = self._scan_at or self._at
             self._in_scan = True
+
+    def restarts_well(self, data: bytes) -> bool | None:
+        """Whether the scan holds every restart mark that it must, in their order; None when it has
+        to have none. For a `plain` picture.
+        """
+        if not self._restart_every:
+            return None
+        found = [mark[0] & 7 for mark in _RESTART.findall(data[self._scan_at : self.scan_end])]
+        count = max(0, -(-self._units // self._restart_every) - 1)
+        return found == [number % 8 for number in range(count)]
 
     def picture(self, data: bytearray, end: int) -> bytes:
         """The picture, with the standard tables where the camera left them out."""
@@ -200,12 +225,20 @@ def only_picture(data: bytes, limit: int = LIMIT) -> bytes:
     return walk.picture(buffer, end)
 
 
-def plain_scan_end(jpeg: bytes) -> int | None:
-    """Where the only scan of a picture ends; None when it has several, or restart marks, at which
-    a decoder begins anew. Raises `BrokenJpegError`.
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The only scan of a picture: where it ends, and whether its restart marks are all there (None:
+    it has none).
     """
+
+    end: int
+    restarts_well: bool | None
+
+
+def only_scan(jpeg: bytes) -> Scan | None:
+    """None for a picture in several scans. Raises `BrokenJpegError`."""
     walk = _walked(bytearray(jpeg))[0]
-    return walk.scan_end if walk.plain else None
+    return Scan(walk.scan_end, walk.restarts_well(jpeg)) if walk.plain else None
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:

@@ -1,14 +1,14 @@
 """A member's portrait out of a camera's picture: upright, 3:4, and nothing but the picture.
 
 The one rule: only pixels leave here. EXIF (place, time, maker), comments and colour profiles stay
-behind, and a picture that does not decode to its last line is refused, also when only bytes in the
-middle are missing.
+behind, and a picture that does not decode to its last line is refused, also when a piece in the
+middle is missing.
 """
 
 import io
 import struct
 
-from camera.jpeg import plain_scan_end, size_of
+from camera.jpeg import only_scan, size_of
 
 MAX_PIXELS = 50_000_000
 """A larger picture is refused before anything is unpacked."""
@@ -68,13 +68,16 @@ def _is_whole(jpeg: bytes) -> bool:
 
     A decoder that meets the end too early, or finds more than it needs, fills up in silence: half
     a face on grey. Without the mark of the end it says that it lacks bytes. So it must be content
-    with all of the data, and must not be content with less. (Of a picture in several scans, or with
-    restart marks, which is mended at each of them, this says nothing.)
+    with all of the data, and must not be content with less. With restart marks it begins anew at
+    each of them: then all of these must be there. (Of a picture in several scans this says
+    nothing, and a few bytes may be missing without a sign.)
     """
-    end = plain_scan_end(jpeg)
-    if end is None:
+    scan = only_scan(jpeg)
+    if scan is None:
         return True
-    whole = jpeg[:end]
+    if scan.restarts_well is not None:
+        return scan.restarts_well
+    whole = jpeg[: scan.end]
     return _is_content(whole + bytes(_ENOUGH)) and not _is_content(whole[:-_END])
 
 

@@ -135,6 +135,28 @@ def test_a_picture_of_which_bytes_are_missing_is_none(how: dict[str, object]) ->
     assert refused >= 32
 
 
+@pytest.mark.parametrize("how", [{"restart_marker_rows": 1}, {"restart_marker_blocks": 4}])
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_a_picture_that_lacks_a_restart_mark_is_none(how: dict[str, object], sampling: str) -> None:
+    jpeg, dice = photo(**how, subsampling=sampling), random.Random(3)
+    assert opened(portrait(jpeg)).size == (360, 480)
+    for lost in (8000, len(jpeg)):
+        at = dice.randrange(1000, len(jpeg) // 2)
+        with pytest.raises(ValueError):
+            portrait(jpeg[:at] + jpeg[min(at + lost, len(jpeg) - 2) :])
+
+
+@pytest.mark.parametrize("size", [(640, 480), (333, 517), (16, 16), (9, 40)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_restart_marks_of_pictures_of_any_size_are_counted_right(
+    size: tuple[int, int], mode: str
+) -> None:
+    for blocks in (1, 3, 40):
+        out = io.BytesIO()
+        Image.new(mode, size).save(out, "JPEG", restart_marker_blocks=blocks)
+        portrait(out.getvalue())
+
+
 @pytest.mark.parametrize("how", [{"progressive": True}, {"restart_marker_rows": 1}])
 def test_pictures_in_several_parts_are_pictures(how: dict[str, object]) -> None:
     assert opened(portrait(photo(**how))).size == (360, 480)
