@@ -113,6 +113,18 @@ def test_two_that_would_share_a_name_are_proposed_by_their_sockets(
     assert machine.ports() == [f"/{path}" for path in paths]
 
 
+def test_two_models_of_one_name_are_proposed_by_their_sockets(tmp_path: Path) -> None:
+    """udev makes the name of what a device calls itself, and two models may do so alike."""
+    machine = Machine(tmp_path)
+    device_class, node, link = KINDS["serial lines"]
+    paths = [link.format("path", f"pci-0000:00:14.0-usb-0:{n}:1.0") for n in (1, 2)]
+    for n, path in enumerate(paths):
+        shared = link.format("id", "usb-1a86_USB_Serial-if00-port0")
+        machine.plug(device_class, node.format(n), f"1-{n}", by_id=shared, by_path=path, serial="")
+        (tmp_path / f"sys/devices/usb1/1-{n}/idProduct").write_text(f"{7520 + n}\n")
+    assert machine.ports() == [f"/{path}" for path in paths]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_that_is_alone_or_has_a_number_of_its_own_is_proposed_by_id(
     tmp_path: Path, kind: str

@@ -150,6 +150,8 @@ RUBBISH = [
     OK + b'{"seconds":-1}',
     OK + b'{"seconds":NaN}',
     OK + b'{"seconds":1e999}',
+    OK + b'{"seconds":1' + b"0" * 400 + b"}",
+    OK + b'{"seconds":true}',
     OK + b"[" * 3000,
     OK + b" " * 100_000 + b'{"seconds":3}',
     b'HTTP/1.1 404 Not Found\r\n\r\n{"seconds":3}',
@@ -341,6 +343,35 @@ async def test_a_browser_that_ends_by_itself_ends_the_watch(tmp_path: Path) -> N
     async with shop(tmp_path, port), kiosk(port, "true") as shown:
         async with asyncio.timeout(60):
             assert await shown.daemon.process.wait() == 1
+
+
+async def test_a_stop_while_it_ends_a_browser_leaves_nothing(tmp_path: Path) -> None:
+    """Its first sign to end is followed by another while the browser takes its time."""
+    port = free_port()
+    async with shop(tmp_path, port), kiosk(port, *STUBBORN) as shown:
+        pids = await of_four(shown)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            shown.daemon.process.send_signal(number)
+            await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):
+            assert await shown.daemon.process.wait() == 0
+        assert alive(pids) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("/nowhere/cage", "-s", "--", "true"), "/nowhere/cage"),
+        (("true", "-s", "--", "no-such-browser"), "no-such-browser"),
+        (("/etc/hostname",), "/etc/hostname"),
+    ],
+)
+async def test_a_program_that_is_not_there_needs_a_person(
+    command: tuple[str, ...], named: str
+) -> None:
+    status, _, complaint = await edged("kiosk-watch", "--port", free_port(), "--", *command)
+    assert status == 2
+    assert f"{named}: no such program: `sudo apt install cage" in complaint
 
 
 @pytest.mark.parametrize("words", [("--port", ""), ("--port", "70000"), ("--page", "a/../b")])

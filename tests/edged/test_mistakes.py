@@ -14,7 +14,7 @@ import pytest
 from support.daemons import AS_ROOT, STATION, edged
 from support.inboxes import parked_facts
 from support.root import needs_root
-from support.stores import opened
+from support.stores import entry, opened
 
 from bridge.config import load
 from bridge.inbox import Inbox
@@ -53,6 +53,38 @@ async def test_a_stations_badge_key_that_is_none(tmp_path: Path, key: str) -> No
     status, said = await station_says(tmp_path)
     assert status == MISUSED
     assert f"{tmp_path}/data/badge.key must hold 64 hex digits" in said
+
+
+async def members_of(folder: Path) -> None:
+    """A station with members, whose badges were hashed with its key."""
+    make_badge_key(folder / "badge.key")
+    async with opened(folder) as store:
+        await store.directory.replace([entry(1)], entry(1).next_shift)
+
+
+async def test_a_stations_missing_badge_key_is_not_made_anew_for_members_that_are_there(
+    tmp_path: Path,
+) -> None:
+    """With another key all of them would be strangers."""
+    await members_of(tmp_path / "data")
+    key = tmp_path / "data/badge.key"
+    key.unlink()
+    status, said = await station_says(tmp_path)
+    assert status == MISUSED
+    assert f"{key} is missing, the badge key of the members that are here: put it back" in said
+    assert not key.exists()
+
+
+async def test_a_stations_badge_key_on_a_stick_that_is_away_is_not_replaced(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    key = tmp_path / "data/badge.key"
+    key.symlink_to(tmp_path / "stick/badge.key")
+    status, said = await station_says(tmp_path)
+    assert status == MISUSED
+    assert str(key) in said
+    assert key.is_symlink()
 
 
 async def test_a_stations_file_that_cannot_be_read(tmp_path: Path) -> None:

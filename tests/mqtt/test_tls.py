@@ -65,6 +65,14 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_of_several_authorities_one_that_is_valid_will_do(pki: Path) -> None:
+    bundle = pki / "bundle.crt"
+    bundle.write_text((pki / "ended.crt").read_text() + (pki / "ca.crt").read_text())
+    assert not list(Tls(bundle).mistakes())
+    bundle.write_text((pki / "ended.crt").read_text() * 2)
+    assert [key for key, _ in Tls(bundle).mistakes()] == ["ca"]
+
+
 def test_files_that_fit_are_not_complained_about(pki: Path) -> None:
     assert not list(Tls().mistakes())
     assert not list(Tls(pki / "ca.crt", pki / "station.crt", pki / "station.key").mistakes())

@@ -83,6 +83,18 @@ async def test_a_full_disk_at_the_start(disk):
     await store.close()
 
 
+@pytest.mark.parametrize("name", ["lock", FILE, f"{FILE}-wal", f"{FILE}-shm"])
+@pytest.mark.parametrize("wrong", ["folder", "link"])
+def test_a_disk_on_which_no_store_can_be_opened_takes_no_facts(disk, name, wrong):
+    """It would start the station anew every few seconds."""
+    assert takes_facts(disk)
+    if wrong == "folder":
+        (disk / name).mkdir()
+    else:
+        (disk / name).symlink_to(disk / "away" / name)
+    assert not takes_facts(disk)
+
+
 async def test_what_is_held_in_reserve_is_enough_to_open_an_ordinary_store(disk):
     await make(disk)
     fill(disk)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,37 @@ def test_packages_wait_for_another_program_that_uses_apt(
             said = process.stdout.read()
             assert process.wait(60) == 0, said
     assert "package.deb" in (tmp_path / "dpkg").read_text()
+
+
+@pytest.fixture
+def no_policy() -> Iterator[Path]:
+    """What forbids Debian to start services; the one of this machine is put aside meanwhile."""
+    policy, aside = Path("/usr/sbin/policy-rc.d"), Path("/usr/sbin/policy-rc.d.of-this-machine")
+    if policy.exists():
+        policy.rename(aside)
+    try:
+        yield policy
+    finally:
+        if aside.exists():
+            aside.rename(policy)
+
+
+@needs_root
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_packages_that_are_interrupted_leave_nothing_behind(
+    apt: dict[str, str], tmp_path: Path, no_policy: Path, number: int
+) -> None:
+    """As when a terminal is lost. What forbids Debian to start services would stay for good."""
+    with (tmp_path / "var" / LOCKS[0]).open("w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        with installing(apt) as process:
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith("Waiting for apt"):
+                pass
+            assert no_policy.exists()
+            process.send_signal(number)
+            process.wait(60)
+    assert not no_policy.exists()
 
 
 @needs_root
