@@ -363,7 +363,7 @@ async def test_a_stop_while_it_ends_a_browser_leaves_nothing(tmp_path: Path) -> 
     [
         (("/nowhere/cage", "-s", "--", "true"), "/nowhere/cage"),
         (("true", "-s", "--", "no-such-browser"), "no-such-browser"),
-        (("/etc/hostname",), "/etc/hostname"),
+        (("/etc/passwd",), "/etc/passwd"),
     ],
 )
 async def test_a_program_that_is_not_there_needs_a_person(
