@@ -146,9 +146,9 @@ class _Nap:
         began, used = time.monotonic(), time.process_time()
         self.over = over.wait(seconds)
         late = time.monotonic() - began - seconds
-        self.stopped = late > LOOK_S and time.process_time() - used < late / 10
-        """The whole process got no processor: nobody in it held anything up. Who keeps Python's
-        lock keeps this thread asleep as well, but works meanwhile."""
+        self.stopped = late > LOOK_S and time.process_time() - used < late / 2
+        """The whole process had no processor for most of the time: nobody in it held anything up.
+        Who keeps Python's lock keeps this thread asleep as well, but works meanwhile."""
 
 
 def _likeliest(seen: Counter[Place]) -> Place:
