@@ -5,7 +5,6 @@ more. A file of any earlier bridge opens with all that it holds.
 """
 
 import hashlib
-import json
 import logging
 import sqlite3
 from collections.abc import Iterable
@@ -121,7 +120,7 @@ def seal(connection: sqlite3.Connection, streams: Iterable[int]) -> None:
 
 
 def _sum(sealed: tuple[object, ...]) -> bytes:
-    return checksum(json.dumps(sealed).encode())
+    return checksum(repr(sealed).encode())
 
 
 def _seal_all(connection: sqlite3.Connection) -> None:

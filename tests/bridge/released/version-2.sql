@@ -38,8 +38,8 @@ CREATE TABLE streams (
     stream INTEGER PRIMARY KEY, site TEXT NOT NULL, station TEXT NOT NULL, epoch TEXT NOT NULL,
     stored INTEGER NOT NULL DEFAULT 0, boot TEXT NOT NULL DEFAULT '', heard INTEGER NOT NULL, told_done INTEGER NOT NULL DEFAULT 0, told_parked TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0, closed INTEGER NOT NULL DEFAULT 0, sum BLOB NOT NULL DEFAULT x'',
     UNIQUE (site, station, epoch)) STRICT;
-INSERT INTO "streams" VALUES(1,'demo','entree','e0',1,'b0',1795713065744770158,1,'[]',0,1,X'C5C71B87');
-INSERT INTO "streams" VALUES(2,'demo','entree','e1',8,'b1',1795713065748349235,0,'[]',0,0,X'6472B3BE');
+INSERT INTO "streams" VALUES(1,'demo','entree','e0',1,'b0',1795713065744770158,1,'[]',0,1,X'04E6AF50');
+INSERT INTO "streams" VALUES(2,'demo','entree','e1',8,'b1',1795713065748349235,0,'[]',0,0,X'A5530769');
 CREATE INDEX unsettled ON facts (site, n) WHERE state = 0;
 CREATE INDEX by_state ON facts (stream, state, seq) WHERE state IN (0, 1, 3);
 CREATE INDEX record_at ON record (site, kind, at);
