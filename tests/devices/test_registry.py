@@ -15,7 +15,7 @@ FAMILIES = ("badge_reader", "scale", "printer", "camera")
 
 def pretend(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     point = EntryPoint("odd", value, "edged.scale")
-    monkeypatch.setattr(registry, "drivers", lambda _family: {"odd": point})
+    monkeypatch.setattr(registry, "drivers", lambda _family: {"odd": [point]})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
