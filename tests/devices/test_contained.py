@@ -2,6 +2,7 @@
 
 import asyncio
 import decimal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -12,7 +13,7 @@ from support.kept import Kept, Scripted
 
 from badge_reader import BadgeRead
 from devices import Device, Health, State
-from devices.contained import ask, call_as
+from devices.contained import ask, call_as, set_up
 from devices.device import LIVING
 from devices.errors import NonsenseError, as_texts
 from devices.keep import LEAST
@@ -172,7 +173,7 @@ def test_types_derived_from_what_is_handed_out_are_refused() -> None:
         BadgeRead(Word("0420001234004"))
     with pytest.raises(NonsenseError):
         scale.reading.set(Heavy(Decimal(1), "kg"))
-    for since in (datetime.now().replace(tzinfo=Moves()), datetime.max.replace(tzinfo=UTC)):
+    for since in (datetime(2026, 1, 1, tzinfo=Moves()), datetime.max.replace(tzinfo=UTC)):
         with pytest.raises(NonsenseError):
             Health(State.UP, since=since)
 
@@ -181,3 +182,17 @@ def test_params_are_bounded_as_a_whole() -> None:
     texts = as_texts({f"p{number}": "x" * 400 for number in range(20_000)})
     assert 0 < len(texts) < 20
     assert sum(map(len, [*texts, *texts.values()])) <= 1500
+
+
+def test_a_driver_that_takes_long_to_load_is_named_while_it_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("devices.contained.LONG_S", 0.01)
+
+    def load() -> None:
+        end = time.monotonic() + 20
+        while "scale: its driver slow is being loaded" not in caplog.text:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    set_up("scale", "slow", load)
