@@ -51,6 +51,8 @@ class BadgeRead:
 
 
 class BadgeReader(Device):
+    discreet = True
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.badges: Bus[BadgeRead] = Bus(name, BadgeRead)

@@ -6,6 +6,8 @@ none is left when it ends, however it ends.
 
 import asyncio
 from abc import ABC, abstractmethod
+from typing import ClassVar
+from weakref import WeakValueDictionary
 
 from devices.bus import Bus
 from devices.errors import NonsenseError
@@ -16,11 +18,15 @@ from devices.value import Reading, Value
 class Device(ABC):
     """What a supervisor needs to know of a badge reader, a scale, a printer or a camera."""
 
+    discreet: ClassVar[bool] = False
+    """What goes wrong in its driver is told without its words (`devices.blame`)."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.health: Value[Health] = Value(Health(), Health)
         self.retry = asyncio.Event()
         """Set by a person ("try again"): ends any wait, also that of a `Refused` device."""
+        LIVING[id(self)] = self
 
     def __setattr__(self, name: str, value: object) -> None:
         """Raises `NonsenseError` for what others listen to: they would not hear of a new one."""
@@ -66,3 +72,7 @@ class Device(ABC):
         said = Health(state, key, params)
         if said != self.health.get():
             self.health.set(said)
+
+
+LIVING: WeakValueDictionary[int, Device] = WeakValueDictionary()
+"""Every device that was made and is still held by somebody, by its `id`."""

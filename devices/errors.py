@@ -6,9 +6,13 @@ and the values that sentence names.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from types import MappingProxyType
 
 _LONGEST = 500
+_MOST = 16
+"""Values of one word; with their names they have at most `_WHOLE` characters."""
+_WHOLE = 1500
 
 
 def as_text(value: object) -> str:
@@ -18,7 +22,17 @@ def as_text(value: object) -> str:
 
 
 def as_texts(values: Mapping[str, object]) -> dict[str, str]:
-    return {as_text(name): as_text(value) for name, value in values.items()}
+    """The first of what a driver gave, as text, bounded as a whole."""
+    texts: dict[str, str] = {}
+    room = _WHOLE
+    for key, value in islice(values.items(), _MOST):
+        name = as_text(key)
+        room -= len(name)
+        if room <= 0:
+            break
+        texts[name] = as_text(value)[:room]
+        room -= len(texts[name])
+    return texts
 
 
 def why(error: BaseException) -> str:
@@ -73,7 +87,11 @@ class NonsenseError(TypeError):
 
 
 def expect(what: str, given: object, *kinds: type) -> None:
-    """Raise `NonsenseError` unless `given` is of one of these types."""
-    if not isinstance(given, kinds):
+    """Raise `NonsenseError` unless `given` is of one of these types.
+
+    A type derived from them is none of them, because its methods are the driver's and may raise
+    wherever the value is used.
+    """
+    if type(given) not in kinds:
         names = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
         raise NonsenseError(f"{what}: {names} expected, not {type(given).__name__}")

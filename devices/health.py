@@ -18,8 +18,22 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
+_FIRST, _LAST = 1900, 9999
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _in_utc(since: datetime) -> datetime:
+    """Free of the driver's own time zone, whose methods may do anything. Not near the ends of the
+    calendar, where no other time zone can tell it."""
+    try:
+        if since.utcoffset() is not None and _FIRST < since.year < _LAST:
+            return since.astimezone(UTC)
+    except Exception as error:
+        raise NonsenseError("a health's since: its time zone does not work") from error
+    raise NonsenseError("a health's since: a moment in a time zone expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +52,7 @@ class Health:
     def __post_init__(self) -> None:
         expect("a health's state", self.state, State)
         expect("a health's since", self.since, datetime)
-        if self.since.tzinfo is None:
-            raise NonsenseError("a health's since: a moment in a time zone expected")
+        object.__setattr__(self, "since", _in_utc(self.since))
         object.__setattr__(self, "key", as_text(self.key))
         object.__setattr__(self, "params", as_texts(self.params))
 

@@ -7,9 +7,11 @@ here, also a bug's, and nothing but the cancellation of `keep` itself gets out.
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any
 
-from devices.contained import as_device, log_bug
+from devices.blame import log_bug
+from devices.contained import Attempt, as_device, call_as, contained, ended
 from devices.device import Device
 from devices.errors import (
     Absent,
@@ -24,11 +26,16 @@ from devices.errors import (
     why,
 )
 from devices.health import Health, State
+from devices.seldom import LINES, Pace, Seldom
+from devices.tasks import left_behind
 
 log = logging.getLogger(__name__)
 
 BACKOFF = (0.25, 1.0, 5.0, 30.0)
 """Seconds between the attempts after a `Lost`; the last one for ever."""
+
+LEAST = 0.25
+"""Seconds between two attempts, whatever the driver does: one may set its own `retry`."""
 
 STEADY = 60.0
 """Seconds that a device must hold for the back-off to begin anew."""
@@ -56,7 +63,9 @@ async def keep_all(devices: Iterable[Device]) -> None:
     try:
         await asyncio.gather(*tasks, return_exceptions=True)
     finally:
-        await _cancelled(*tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # each ends within `ended`
 
 
 async def keep(
@@ -75,7 +84,7 @@ async def keep(
     try:
         await _Keeper(device, backoff, steady).keep()
     finally:
-        await _cancelled(teller)
+        await ended(device.name, teller)
 
 
 class _Keeper:
@@ -89,6 +98,7 @@ class _Keeper:
         self._unreached = 0
         self._told = ""
         """The last bug that stands in the log with its traceback."""
+        self._seldom = Seldom(LINES)
         self._node: object = None
         """What `run()` met, or would have met, when it began."""
 
@@ -96,34 +106,43 @@ class _Keeper:
         loop = asyncio.get_running_loop()
         while True:
             self._device.retry.clear()
+            attempt = Attempt()
             self._node = self._look()
             started = loop.time()
-            ended = await self._run()
+            answer = await self._run(attempt)
+            stopped = loop.time()
             if self._device.health.get().usable:
                 self._unreached = 0
                 if loop.time() - started >= self._steady:
                     self._attempts = self._refuted = 0
                     self._told = ""
-            await self._answer(ended)
+            await self._answer(answer)
+            least = min(LEAST, self._backoff[0])
+            await asyncio.sleep(max(0.0, stopped + least - loop.time()))
 
-    async def _run(self) -> DeviceError:
+    async def _run(self, attempt: Attempt) -> DeviceError:
         """Run the device once, in a task of its own: a driver that mishandles its cancellation, or
         whose task group leaves it marked as cancelled, cannot be mistaken for our own end."""
-        run = asyncio.create_task(self._hold(), name=f"device.{self._device.name}")
+        name = self._device.name
+        run = as_device(name, lambda: self._hold(attempt), part="", attempt=attempt)
         try:
             await asyncio.wait({run})
         finally:
-            await _cancelled(run)
+            await ended(name, run, *left_behind(attempt))
+            if not attempt.over:  # it does not end, and has no say any more
+                attempt.over = True
+                self._idle()
         if run.cancelled():
             return self._bug(RuntimeError("run() cancelled itself"))
         error = run.exception() or RuntimeError("run() returned")
         return _said(error) or self._bug(error)
 
-    async def _hold(self) -> None:
+    async def _hold(self, attempt: Attempt) -> None:
         try:
-            await as_device(self._device.name, self._begun)
+            await contained(self._begun)
         finally:
             self._idle()
+            attempt.over = True
 
     def _begun(self) -> Awaitable[None]:
         run: object = self._device.run()
@@ -134,20 +153,20 @@ class _Keeper:
     def _idle(self) -> None:
         self._device.forget()
         try:
-            self._device.idle()
+            call_as(self._device.name, self._device.idle)
         except BaseException as error:  # noqa: BLE001 (a driver's bug is the driver's)
             self._bug(error)
 
     def _look(self) -> object:
         try:
-            return self._device.node()
+            return call_as(self._device.name, self._device.node)
         except BaseException as error:  # noqa: BLE001 (also here)
             self._bug(error)
             return None
 
     def _bug(self, error: BaseException) -> DeviceError:
         what = why(error)
-        if what != self._told:
+        if what != self._told and self._seldom.may_tell("a bug"):
             self._told = what
             log_bug(self._device.name, error)
         for each in _leaves(error):
@@ -158,7 +177,7 @@ class _Keeper:
     async def _answer(self, ended: DeviceError) -> None:
         if isinstance(ended, Refused):
             self._say(State.REFUSED, ended.key, ended.params)
-            await self._or_retry(asyncio.Event().wait)
+            await self._or_retry(asyncio.create_task(asyncio.Event().wait()))
         elif isinstance(ended, Unreachable):
             self._unreached += 1
             self._say(State.ABSENT, ended.key, ended.params)
@@ -181,7 +200,7 @@ class _Keeper:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            await self._or_retry(self._device.plugged)
+            await self._or_retry(as_device(self._device.name, self._device.plugged, part="wait"))
         except Exception as error:  # noqa: BLE001 (also here)
             if not isinstance(error, DeviceError):
                 self._bug(error)
@@ -189,20 +208,21 @@ class _Keeper:
         return self._device.retry.is_set() or loop.time() - started >= _AT_ONCE
 
     async def _rest(self, backoff: Sequence[float], failures: int) -> None:
-        await self._or_retry(lambda: asyncio.sleep(_after(backoff, failures)))
+        await self._or_retry(asyncio.create_task(asyncio.sleep(_after(backoff, failures))))
 
-    async def _or_retry(self, wait: Callable[[], Awaitable[object]]) -> None:
+    async def _or_retry(self, waiting: asyncio.Task[Any]) -> None:
         """Wait, unless a person or another node ends that. Raises what the wait raises."""
         name = self._device.name
-        waiting = asyncio.create_task(as_device(name, wait), name=f"device.{name}.wait")
         retry = asyncio.create_task(self._device.retry.wait(), name=f"device.{name}.retry")
         anew = asyncio.create_task(self._plugged_anew(), name=f"device.{name}.node")
         try:
             await asyncio.wait({waiting, retry, anew}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.cancelled():
+                raise RuntimeError("plugged() was cancelled")
             if waiting.done():
                 waiting.result()
         finally:
-            await _cancelled(waiting, retry, anew)
+            await ended(name, waiting, retry, anew)
 
     async def _plugged_anew(self) -> None:
         """Return when another node than the one that failed is there: it is tried at once."""
@@ -264,6 +284,7 @@ def _leaves(error: BaseException) -> Iterable[BaseException]:
 async def _tell(device: Device) -> None:
     """One line when it goes down, one for each new reason while it is, one when it is up."""
     known = False
+    pace = Pace()
     down: set[str] = set()
     """The reasons that were told since it was up."""
     async for health in device.health.changes():
@@ -279,17 +300,10 @@ async def _tell(device: Device) -> None:
                 down.add(health.key)
         log.log(level, "%s: %s", device.name, _sentence(health))
         known = True
+        if level > logging.DEBUG:
+            await pace.turn()
 
 
 def _sentence(health: Health) -> str:
     details = [f"{name}={value}" for name, value in health.params.items()]
     return " ".join([health.state.value, *filter(None, [health.key]), *details])
-
-
-async def _cancelled(
-    *tasks: "asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]",
-) -> None:
-    """Cancel those that are not done, and wait until all are."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

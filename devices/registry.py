@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel
 
+from devices.contained import DEVICE, call_as
 from devices.device import Device
 from devices.errors import Broken, Refused, why
 
@@ -22,10 +23,26 @@ Family = Literal["badge_reader", "scale", "printer", "camera"]
 Decoder = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
+_OURS = "edged"
+"""The distribution whose names nobody else's take."""
+
+
 @cache
-def drivers(family: str) -> dict[str, EntryPoint]:
-    """What is installed for a family (or ``protocol``, ``simulator``), by name, not imported."""
-    return {point.name: point for point in entry_points(group=f"edged.{family}")}
+def drivers(family: str) -> dict[str, list[EntryPoint]]:
+    """What is installed for a family (or ``protocol``, ``simulator``), by name, not imported.
+
+    More than one where several distributions have one of this name and none of them is ours.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=f"edged.{family}"):
+        found.setdefault(point.name, []).append(point)
+    for name, points in found.items():
+        found[name] = [point for point in points if _distribution(point) == _OURS] or points
+    return found
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else ""
 
 
 class Driver(Protocol):
@@ -66,8 +83,11 @@ def _load(family: str, name: str) -> Any:
     known = drivers(family)
     if name not in known:
         raise Refused("device.unknown_driver", driver=name, nearest=nearest(name, known))
+    whose = sorted({_distribution(point) for point in known[name]})
+    if len(whose) > 1:
+        raise Broken(name, f"several distributions have one of this name: {', '.join(whose)}")
     try:
-        return known[name].load()
+        return call_as(DEVICE.get(), known[name][0].load)
     except ModuleNotFoundError as error:
         library = error.name or str(error)
         raise Refused("device.missing_library", driver=name, library=library) from error

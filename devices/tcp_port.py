@@ -20,6 +20,7 @@ from devices.local_port import Line, why_not_open
 from devices.thread import in_thread
 
 _POLL = 0.2
+_SOON = 1.0
 
 
 async def connect(host: str, port: int, *, timeout: float) -> socket.socket:
@@ -77,10 +78,33 @@ def _keep_alive(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)
 
 
+class TcpPort(FdPort):
+    """A connection that ends before a word came, and at once, was never one: `Unreachable`.
+
+    A printer that serves another takes the connection only to close it, and is asked again soon.
+    """
+
+    def __init__(self, sock: socket.socket, where: str) -> None:
+        self._where = where
+        self._heard = False
+        self._since = asyncio.get_running_loop().time()
+        super().__init__(sock.detach(), ends=True)
+
+    def _received(self) -> bytes:
+        data = super()._received()
+        self._heard = self._heard or bool(data)
+        return data
+
+    def _fail(self, error: OSError) -> None:
+        lasted = asyncio.get_running_loop().time() - self._since
+        if not self._heard and lasted < _SOON:
+            self._inbox.fail(Unreachable("device.unplugged", path=self._where))
+        super()._fail(error)
+
+
 @asynccontextmanager
 async def open_socket(host: str, port: int, *, timeout: float) -> AsyncIterator[FdPort]:
-    sock = await connect(host, port, timeout=timeout)
-    tcp = FdPort(sock.detach(), ends=True)
+    tcp = TcpPort(await connect(host, port, timeout=timeout), f"{host}:{port}")
     try:
         yield tcp
     finally:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
+from devices.contained import out_of_date
 from devices.errors import expect
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ class Value(Generic[T]):
     """Holds one current value. Used from the event loop's thread only.
 
     `kinds`: the only types that `set` takes, where what is set comes from a stranger's code.
+    Nothing is taken from what a `run()` left behind.
     """
 
     def __init__(self, initial: T, *kinds: type) -> None:
@@ -35,6 +37,8 @@ class Value(Generic[T]):
         """
         if self._kinds:
             expect("a reading", new, *self._kinds)
+            if out_of_date():
+                return
         if new == self._current:
             # Keep the newer object: equal values may carry a fresher timestamp.
             self._current = new

@@ -252,9 +252,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # None: it was closed by who started us
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without ✔ or é, as on stderr
     try:
-        sys.exit(run(parser().parse_args(arguments)))
+        status = run(parser().parse_args(arguments))
     finally:
         _flush()
+    if "edged.loop" in sys.modules:  # the command had devices
+        sys.modules["edged.loop"].leave(status)
+    sys.exit(status)
 
 
 def _flush() -> None:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from devices import DeviceError
+from devices.contained import set_up
 from devices.errors import Broken
 from devices.errors import why as reason
 from devices.ports import check_port
@@ -246,15 +247,14 @@ class _Reader:
             self._wrong(table, "driver", f"no such driver.{nearest(driver_name, known)}")
             return None
         try:
-            driver = load_driver(family, driver_name)
+            driver = set_up(name, driver_name, lambda: load_driver(family, driver_name))
         except DeviceError as refused:
             # A missing library is this device's trouble, told on the status page; the others work.
             return DeviceTable(family, name, driver_name, None, None, refused)
         try:
-            settings = self._check(table, driver.Settings, given)
-            if settings is None or not self._port(table, settings):
+            settings = set_up(name, driver_name, lambda: self._settings(table, driver, given))
+            if settings is None:
                 return None
-            getattr(settings, "unit", None)  # read below, when nothing of this driver may fail
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 (a stranger's validator may raise anything)
@@ -262,11 +262,20 @@ class _Reader:
             return DeviceTable(family, name, driver_name, None, None, broken)
         return DeviceTable(family, name, driver_name, driver, settings)
 
-    def _port(self, table: str, settings: BaseModel) -> bool:
-        """Whether the device's port, if its driver has one, is its own and may be one."""
+    def _settings(self, table: str, driver: Driver, given: Mapping[str, Any]) -> BaseModel | None:
+        """None for a mistake of the file; raises whatever the driver's model does."""
+        settings = self._check(table, driver.Settings, given)
+        if settings is None:
+            return None
+        getattr(settings, "unit", None)  # read below, when nothing of this driver may fail
         port = getattr(settings, "port", None)
-        if not isinstance(port, str | Path):
-            return True
+        # A default that names no port is the driver's way to say that it needs none.
+        if isinstance(port, str | Path) and ("port" in given or port != ""):
+            return settings if self._port(table, port) else None
+        return settings
+
+    def _port(self, table: str, port: str | Path) -> bool:
+        """Whether the device's port is its own and may be one."""
         port = str(port)
         try:
             check_port(port)

@@ -69,11 +69,19 @@ async def run(config: Config) -> None:
     _one_arena()
     loop = asyncio.get_running_loop()
     station = asyncio.create_task(_run(config), name="station")
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        asked.set()
+        station.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, station.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await station
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        if not asked.is_set():
+            raise RuntimeError("the station was cancelled, and no signal asked for that") from error
         log.info("stopped")
     except BaseExceptionGroup as group:
         # A sentence for a person goes before the noise of what it took down with it.

@@ -10,7 +10,8 @@ import logging
 from badge_reader import BadgeReader
 from camera import Camera
 from devices import Device, DeviceError
-from devices.contained import log_bug
+from devices.blame import log_bug
+from devices.contained import set_up
 from devices.errors import Broken, NonsenseError, expect, why
 from devices.registry import Driver, Family
 from devices.value import Value
@@ -45,7 +46,8 @@ def make_device(table: DeviceTable) -> Device:
     if table.driver is None:
         return Unavailable(table.name, table.refused or DeviceError("device.bug"))
     try:
-        return _made(table, table.driver)
+        driver = table.driver
+        return set_up(table.name, table.driver_name, lambda: _made(table, driver))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 (a constructor of a stranger)

@@ -1,13 +1,15 @@
 """What a technician finds afterwards: devices and links that went down and came back.
 
 The one rule: the change, not the state. A cable that is loose writes two lines each time, a device
-that stays away writes one.
+that stays away writes one. One that changes all the time writes some
+lines a minute, the newest last.
 """
 
 import asyncio
 from collections.abc import Mapping
 
 from devices import Device, Health, State, Value
+from devices.seldom import Pace
 from kiosk.station import Stall
 from mqtt.link import LinkState
 from store.journal import Journal, Level
@@ -36,18 +38,24 @@ class Logbook:
 
     async def _device(self, device: Device) -> None:
         before = Health()
+        pace = Pace()
         async for health in device.health.changes():
-            if (health.state, health.key) != (before.state, before.key):
-                self._note(device.name, before, health)
+            if (health.state, health.key) != (before.state, before.key) and self._note(
+                device.name, before, health
+            ):
+                await pace.turn()
             before = health
 
-    def _note(self, name: str, before: Health, health: Health) -> None:
+    def _note(self, name: str, before: Health, health: Health) -> bool:
+        """Whether it was worth a line."""
         if health.state is State.UP:
-            if before.state is not State.STARTING:  # coming up at the start is no news
-                self._journal.add("info", "status.up", device=name)
+            if before.state is State.STARTING:
+                return False  # coming up at the start is no news
+            self._journal.add("info", "status.up", device=name)
         elif health.key:
             level: Level = "error" if health.state in (State.FAILING, State.REFUSED) else "warning"
             self._journal.add(level, health.key, health.params, device=name)
+        return bool(health.key) or health.state is State.UP
 
     def note_stall(self, stall: Stall) -> None:
         """One of the devices held everything up."""

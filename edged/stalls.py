@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from devices import Device, Value
-from edged.loop import HANDLE_RUN, Seldom, device_of
+from devices.blame import home, room, whose
+from devices.seldom import Seldom
+from edged.loop import HANDLE_RUN, device_of
 from kiosk.station import Stall
 
 log = logging.getLogger(__name__)
@@ -121,22 +123,12 @@ class Stalls:
             frame = frame.f_back
         if frame is None or not frames:
             return None
-        name = device_of(frame.f_locals["self"]) or self._among(frames)
+        name = device_of(frame.f_locals["self"]) or whose(frames, self._devices.values())
         where = frames[0]
         if device := self._devices.get(name):
             # Of a driver that called a library, its own line says more than the library's.
-            where = next((one for one in frames if _room(one) == _home(device)), where)
+            where = next((one for one in frames if room(one) == home(device)), where)
         return name, f"{where.f_code.co_filename}:{where.f_lineno}"
-
-    def _among(self, frames: list[FrameType]) -> str:
-        """The device one of whose methods runs, or whose driver alone comes from there; or ""."""
-        for frame in frames:
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, Device) and owner in self._devices.values():
-                return owner.name
-        rooms = {_room(frame) for frame in frames}
-        found = [name for name, device in self._devices.items() if _home(device) in rooms]
-        return found[0] if len(found) == 1 else ""
 
 
 class _Nap:
@@ -153,15 +145,6 @@ class _Nap:
 
 def _likeliest(seen: Counter[Place]) -> Place:
     return seen.most_common(1)[0][0]
-
-
-def _room(frame: FrameType) -> str:
-    """The package or module at the top that a frame's code is of."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-def _home(device: Device) -> str:
-    return type(device).__module__.partition(".")[0]
 
 
 def _log(place: Place, seconds: float, so_far: str) -> None:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from devices import Value
-from devices.contained import contained
+from devices.contained import ask
 from kiosk import render
 from kiosk.alive import Alive
 from kiosk.booth import Booth
@@ -216,7 +216,9 @@ class _Pages:
             raise HTTPException(404)
         printer, label = picture
         try:
-            png = await contained(lambda: asyncio.to_thread(printer.preview, label))
+            png = await ask(
+                printer.name, lambda: asyncio.to_thread(printer.preview, label), within=10
+            )
         except NotPrinted as error:
             raise HTTPException(404) from error
         return Response(png, media_type="image/png")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from badge_reader import BadgeRead
 from badge_reader.number import candidates, misread
 from devices import DeviceError, Value
-from devices.contained import contained
+from devices.contained import ask, contained
 from durable.errors import StoreFull
 from kiosk.missing import camera_of, reader_of
 from kiosk.screen import Screen, Timer, trouble
@@ -214,8 +214,7 @@ class Booth(Screen[BoothPage]):
                 self._left = left
                 self._go("count", None)
                 await asyncio.sleep(self.second_s)
-            async with asyncio.timeout(STILL_S):
-                return await self.camera.still()
+            return await ask(self.camera.name, self.camera.still, within=STILL_S)
 
     async def _taken(self) -> None:
         try:

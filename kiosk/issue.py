@@ -4,13 +4,12 @@ The one rule: the fact is on disk before the label comes out, and a fact whose l
 out is voided.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from devices import DeviceError
-from devices.contained import contained
+from devices.contained import ask
 from durable.errors import StoreFull
 from kiosk.ticket import Action, Ticket
 from printer import Label, NotPrinted, Printer, Still, Withdrawn
@@ -18,6 +17,9 @@ from scale import Scale, Weight
 from store import Store
 
 log = logging.getLogger(__name__)
+
+CONFIRMED_S = 5.0
+"""A scale that has not said by then that the weight is still the same does not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,9 @@ class Issuer:
         the scale.
         """
         try:
-            async with asyncio.timeout(self.print_s):
-                await contained(lambda: self.printer.print(label, still))
+            await ask(
+                self.printer.name, lambda: self.printer.print(label, still), within=self.print_s
+            )
         except (NotPrinted, Withdrawn):
             raise
         except TimeoutError as error:
@@ -89,10 +92,13 @@ class Issuer:
     async def _still(self, weighed: Weight) -> bool:
         """Asked inside the printer's work, which a bug in the scale's driver must not end."""
         try:
-            return await contained(lambda: self.scale.confirmed(weighed)) is True
+            said: object = await ask(
+                self.scale.name, lambda: self.scale.confirmed(weighed), within=CONFIRMED_S
+            )
         except Exception:
             log.exception("%s: confirming a weight", self.scale.name)
             return False
+        return said is True
 
     async def _put(self, ticket: Ticket, action: Action, why: str = "") -> None:
         fact = ticket.fact(action, printer=self.printer.name, scale=self.scale.name, why=why)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices import DeviceError, Value
-from devices.contained import contained
+from devices.contained import ask
 from durable.errors import StoreFull
 from kiosk.issue import Issuer, Problem
 from kiosk.load import Load, Pan, load_of
@@ -29,8 +29,8 @@ from store.nomenclature import LabelRefused
 
 log = logging.getLogger(__name__)
 
-
 PRINT_S = 20.0
+OBEYED_S = 15.0
 
 
 class Assessment(NamedTuple):
@@ -310,7 +310,7 @@ class Weighing(Screen[WeighingPage]):
 
     async def _command(self, command: Callable[[], Awaitable[None]]) -> None:
         try:
-            await contained(command)
+            await ask(self._scale.name, command, within=OBEYED_S)
         except DeviceError as error:
             log.warning("%s: %s", self._scale.name, error)
             self._tare_g = 0

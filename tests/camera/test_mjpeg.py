@@ -13,6 +13,7 @@ from camera.jpeg import size_of
 from camera.mjpeg import MjpegCamera, MjpegSettings
 from camera.simulate import MjpegSimulator
 from devices import Absent, Lost, Refused, State
+from devices.errors import Unreachable
 from devices.keep import keep
 
 STREAM = b"Content-Type: multipart/x-mixed-replace; boundary=frame"
@@ -253,7 +254,7 @@ async def test_plugged(world: MjpegSimulator) -> None:
             Refused,
             "camera.not_mjpeg",
         ),
-        (b"", Lost, "device.unplugged"),
+        (b"", Unreachable, "device.unplugged"),
     ],
 )
 async def test_what_other_servers_answer(answer: bytes, error: type[Exception], key: str) -> None:

@@ -31,5 +31,5 @@ async def test_a_listener_that_stops_loses_its_oldest_loudly_and_delays_nobody(c
             bus.publish(number)
         assert [await anext(slow) for _ in range(2)] == [2, 3]
         assert [await asyncio.wait_for(anext(quick), 5) for _ in range(4)] == [0, 1, 2, 3]
-    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]  # once a minute
     assert "badges" in caplog.text

@@ -68,6 +68,8 @@ async def test_a_read_waits_and_can_be_cancelled_without_losing_bytes(echo):
 async def test_unplugging_is_lost_at_once_and_stays_so(echo):
     url, _, unplug, _ = echo
     async with open_port(url) as port:
+        await port.write(b"w")  # a connection that closes before a word came is unreachable
+        assert await read_exactly(port, 1) == b"W"
         reading = asyncio.create_task(port.read())
         await asyncio.sleep(0.05)
         await unplug()

@@ -15,7 +15,7 @@ FAMILIES = ("badge_reader", "scale", "printer", "camera")
 
 def pretend(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     point = EntryPoint("odd", value, "edged.scale")
-    monkeypatch.setattr(registry, "drivers", lambda _family: {"odd": point})
+    monkeypatch.setattr(registry, "drivers", lambda _family: {"odd": [point]})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -100,3 +100,27 @@ def test_nearest():
     assert nearest("prot", ["port", "baud"]) == "port"
     assert nearest("PORT", ["port"]) == "port"
     assert nearest("x", []) == ""
+
+
+def test_a_name_of_ours_is_nobody_elses_and_one_that_two_have_is_refused_with_both(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "theirs.py").write_text("raise SystemExit('loaded by mistake')")
+    for distribution in ("first", "second"):
+        info = tmp_path / f"{distribution}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        )
+        names = "\n".join(f"{name} = theirs:Scale" for name in ("mettler-8217", "twice"))
+        (info / "entry_points.txt").write_text(f"[edged.scale]\n{names}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    drivers.cache_clear()
+    try:
+        assert load_driver("scale", "mettler-8217").__module__.startswith("scale.")
+        with pytest.raises(Refused) as refused:
+            load_driver("scale", "twice")
+    finally:
+        drivers.cache_clear()
+    assert refused.value.key == "device.driver_broken"
+    assert "first, second" in refused.value.params["why"]

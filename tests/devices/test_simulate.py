@@ -167,7 +167,7 @@ async def test_what_a_tcp_device_says_unasked_goes_to_everybody():
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """`Echo` by the name a stranger's simulator would have."""
     point = registry.EntryPoint("echo", "support.echo:Echo", "edged.simulator")
-    monkeypatch.setattr(registry, "drivers", lambda _family: {"echo": point})
+    monkeypatch.setattr(registry, "drivers", lambda _family: {"echo": [point]})
 
 
 @pytest.mark.usefixtures("registered")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from devices.registry import drivers
 from edged.config import load
 from edged.demo.files import write_station
 from mqtt.settings import ConfigError
@@ -209,3 +210,27 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     )
     assert told
     assert "hunter2" not in "".join(told)
+
+
+def test_a_driver_whose_port_may_be_left_out_is_given_none(tmp_path, monkeypatch):
+    """Its default, "", is no port that somebody wrote."""
+    info = tmp_path / "portless-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: portless\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[edged.scale]\nportless = portless:Portless\n")
+    (tmp_path / "portless.py").write_text(
+        "from pydantic import BaseModel\n"
+        "class Portless:\n"
+        "    class Settings(BaseModel):\n"
+        "        port: str = ''\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    drivers.cache_clear()
+    try:
+        file = tmp_path / "station.toml"
+        file.write_text(GOOD + '\n[scale.one]\ndriver = "portless"\n')
+        assert [table.refused for table in load(file).devices] == [None, None, None]
+        told = problems(tmp_path, GOOD + '\n[scale.one]\ndriver = "portless"\nport = ""\n')
+        assert told
+    finally:
+        drivers.cache_clear()

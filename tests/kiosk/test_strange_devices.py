@@ -1,6 +1,8 @@
 """Screens whose devices do, when they are asked, what no device may do."""
 
 import asyncio
+import contextlib
+from dataclasses import replace
 
 import pytest
 from support.screens import Bench, come, ready, running, settle, state, until
@@ -30,11 +32,24 @@ def at_once(*_: object) -> None:
     raise WeirdError
 
 
+async def cancels_its_task(*_: object) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(1)
+
+
+async def awaits_the_cancelled(*_: object) -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
 async def says_nonsense(*_: object) -> None:
     raise NotPrinted(5, sure="perhaps")  # type: ignore[arg-type]
 
 
-STRANGE = [exits, cancels, is_weird, at_once]
+STRANGE = [exits, cancels, is_weird, at_once, cancels_its_task, awaits_the_cancelled]
 
 
 @pytest.mark.parametrize("does", [*STRANGE, says_nonsense])
@@ -47,6 +62,8 @@ async def test_a_printer_that_does_it_gives_no_label_and_the_next_one_does(
         screen.tap("print")
         page = await come(screen, "not_printed")
         assert page.problem is not None
+        facts = await made.facts("label")
+        assert [fact["action"] for fact in facts] == ["print", "void"]
     await asyncio.sleep(screen.calm_s + 0.1)
     screen.tap("retry")
     await come(screen, "take")
@@ -111,3 +128,32 @@ async def _framed(booth: Booth, made: Bench) -> None:
     made.reader.badges.publish(BadgeRead(CAMILLE))
     await until(booth.page, lambda page: page.state == "consent")
     booth.tap("start", booth.page.get().picture)
+
+
+async def swallows(*_: object) -> None:
+    """Does not end when it is cancelled, for a while."""
+    end = asyncio.get_running_loop().time() + 20
+    while (left := end - asyncio.get_running_loop().time()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(left)
+
+
+async def test_who_does_not_answer_and_does_not_end_is_given_up(
+    screen: Weighing, made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devices.contained.END_S", 0.1)
+    monkeypatch.setattr("kiosk.weighing.OBEYED_S", 0.1)
+    monkeypatch.setattr(made.scale, "tare", swallows)
+    made.scale.put(126)
+    await settle()
+    screen.tap("tare")
+    await until(screen.page, lambda page: "tare" not in page.can)
+    await until(screen.page, lambda page: "tare" in page.can)
+    monkeypatch.setattr(screen, "_issuer", replace(screen._issuer, print_s=0.1))
+    monkeypatch.setattr(made.printer, "print", swallows)
+    await ready(screen, made)
+    screen.tap("print")
+    page = await come(screen, "not_printed")
+    assert page.problem is not None
+    assert not page.problem.sure
+    assert [fact["action"] for fact in await made.facts("label")] == ["print", "void"]

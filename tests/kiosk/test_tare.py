@@ -1,6 +1,6 @@
 """A container's weight, and the packaging's: taken off once, for one load."""
 
-from support.screens import Bench, come, settle, state
+from support.screens import Bench, come, settle, state, until
 
 from kiosk.weighing import Weighing
 
@@ -62,6 +62,7 @@ async def test_cancel_forgets_product_and_tare(screen: Weighing, made: Bench) ->
     screen.tap("tare")
     await come(screen, "tare_done")
     screen.tap("pick", "104")
+    await until(screen.page, lambda page: "cancel" in page.can)
     screen.tap("cancel")
     page = await come(screen, "pick")
     assert (page.product, page.tare_g, made.scale.held) == (None, 0, 0)

@@ -107,6 +107,13 @@ class Daemon:
         async with asyncio.timeout(20):
             return await self.process.wait()
 
+    async def all_words(self) -> str:
+        """What it said from its start to its end, which has come."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(20):
+            self.words += (await self.process.stderr.read()).decode()
+        return self.words
+
     async def refusal(self) -> str:
         """What it says when it cannot start."""
         _, err = await self.process.communicate()

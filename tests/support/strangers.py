@@ -19,6 +19,7 @@ _MODULES = {
     "strangers": "strange_drivers.py",
     "strange_words": "strange_words.py",
     "strange_loops": "strange_loops.py",
+    "strange_tasks": "strange_tasks.py",
 }
 _FAMILIES = {
     "scale": ("Base", "Scale"),
