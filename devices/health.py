@@ -25,12 +25,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _in_utc(since: datetime) -> datetime:
-    """Free of the driver's own time zone, whose methods may do anything. Not near the ends of the
-    calendar, where no other time zone can tell it."""
+def _in_utc(since: object) -> datetime:
+    """A plain moment, free of the driver's own class and time zone, whose methods may do anything.
+    Not near the ends of the calendar, where no other time zone can tell it."""
     try:
-        if since.utcoffset() is not None and _FIRST < since.year < _LAST:
-            return since.astimezone(UTC)
+        if (
+            isinstance(since, datetime)
+            and since.utcoffset() is not None
+            and _FIRST < since.year < _LAST
+        ):
+            return datetime.fromtimestamp(since.timestamp(), UTC)
     except Exception as error:
         raise NonsenseError("a health's since: its time zone does not work") from error
     raise NonsenseError("a health's since: a moment in a time zone expected")
@@ -51,7 +55,6 @@ class Health:
 
     def __post_init__(self) -> None:
         expect("a health's state", self.state, State)
-        expect("a health's since", self.since, datetime)
         object.__setattr__(self, "since", _in_utc(self.since))
         object.__setattr__(self, "key", as_text(self.key))
         object.__setattr__(self, "params", as_texts(self.params))
